@@ -1,0 +1,5 @@
+//! One `text/event-stream` response.
+
+mod close;
+
+pub use close::Disconnect;
