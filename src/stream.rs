@@ -1,5 +1,489 @@
-//! One `text/event-stream` response.
+//! [`EventStream`]: one `text/event-stream` response, from its head to its close.
+//!
+//! Commands ([`push`](EventStream::push), [`finish`](EventStream::finish), …) say what the application
+//! wants; facts (`handle_*`) say what happened; [`poll`](EventStream::poll) says what the driver must do now.
+//! Commands never fire a clock: a producer that queues for a while before the driver's first look does not
+//! stall the stream by it. In a fact, the fact itself comes first and the clocks after it.
 
 mod close;
+mod queue;
+mod spin;
 
-pub use close::Disconnect;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+pub use self::close::{Close, CloseReason, Disconnect, Manner};
+pub use self::queue::{Framing, Transmit};
+
+use self::queue::{Kind, Queue};
+use self::spin::FrameClock;
+use crate::{EventId, Frame, HalfClose, SpinGuard, StreamConfig, Tick};
+
+/// How many bytes behind the request are read, and dropped, to see the client's FIN. Past that reading ends:
+/// a client that goes on talking behind its request is only noticed by what it takes.
+const READ_BEHIND: u16 = 4096;
+
+/// One `text/event-stream` response as a state machine (HTML §9.2).
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use sansio_sse::{CloseReason, EventStream, Frame, Step, StreamConfig, Tick};
+///
+/// let at = |ms: u64| Tick::ZERO + Duration::from_millis(ms);
+/// let mut stream = EventStream::new(at(0), Arc::new(StreamConfig::default()));
+/// stream.push(at(1), Frame::message("hello"))?;
+///
+/// // The socket takes a part of what is offered; the rest is offered again.
+/// let Step::Run { bytes, .. } = stream.poll() else { panic!("open") };
+/// assert_eq!(bytes.len(), 13);
+/// stream.handle_wrote(at(2), 6);
+/// let Step::Run { bytes, wake_at, .. } = stream.poll() else { panic!("open") };
+/// assert_eq!(bytes.pieces().collect::<Vec<_>>(), [b"hello\n\n"]);
+///
+/// // Nobody takes it: 30 s after the last byte that was taken, the stream closes.
+/// assert_eq!(wake_at, Some(at(30_002)));
+/// stream.handle_timeout(at(30_002));
+/// let Step::Closed(close) = stream.poll() else { panic!("closed") };
+/// assert_eq!(close.reason, CloseReason::Stalled { for_: Duration::from_secs(30) });
+/// assert_eq!(close.undelivered, 1);
+/// # Ok::<(), sansio_sse::PushError>(())
+/// ```
+pub struct EventStream {
+    config: Arc<StreamConfig>,
+    life: Life,
+    now: Tick,
+    opened: Tick,
+    /// The last byte taken, or the moment in which bytes began to wait.
+    progress: Tick,
+    /// The last byte taken, or the opening: silence is counted from here.
+    spoke: Tick,
+    queue: Queue,
+    last_delivered: Option<EventId>,
+    frame_clock: Option<Box<FrameClock>>,
+    faults: u32,
+    empty_writes: u32,
+    read_behind: u16,
+    keep_alive: bool,
+}
+
+#[derive(Debug)]
+enum Life {
+    Open,
+    Draining { until: Tick, reason: CloseReason },
+    Closed(Close),
+}
+
+/// What the driver must do.
+#[derive(Debug)]
+#[must_use]
+pub enum Step<'a> {
+    /// Write `bytes`, read, and call [`handle_timeout`](EventStream::handle_timeout) at `wake_at` at the
+    /// latest, even while the write is pending.
+    Run {
+        /// What to write; may be empty.
+        bytes: Transmit<'a>,
+        /// How many bytes may be read from the peer now, to be told with
+        /// [`handle_input`](EventStream::handle_input) and dropped. At 0, do not read.
+        read: usize,
+        /// The next deadline, if there is one.
+        wake_at: Option<Tick>,
+    },
+    /// It is over. This never changes again.
+    Closed(&'a Close),
+}
+
+/// Why a deadline exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wake {
+    /// A keep-alive is due: [`keep_alive`](crate::StreamConfigBuilder::keep_alive).
+    KeepAlive,
+    /// The peer takes nothing: [`stall_after`](crate::StreamConfigBuilder::stall_after).
+    Stall,
+    /// The peer is too slow: [`lag_after`](crate::StreamConfigBuilder::lag_after).
+    Lag,
+    /// Finishing takes too long: [`drain_within`](crate::StreamConfigBuilder::drain_within).
+    Drain,
+    /// The stream is old: [`max_lifetime`](crate::StreamConfigBuilder::max_lifetime).
+    Lifetime,
+}
+
+/// How much a stream still accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Frames.
+    pub frames: usize,
+    /// Bytes, envelopes included. An empty queue takes one frame of any size all the same.
+    pub bytes: usize,
+}
+
+/// A frame that was not accepted, handed back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushError {
+    /// The queue is full: wait until the peer has taken something, or close the stream.
+    Full(Frame),
+    /// The stream is finishing or closed.
+    Closed(Frame),
+}
+
+impl PushError {
+    /// The frame.
+    #[must_use]
+    pub fn into_frame(self) -> Frame {
+        match self {
+            PushError::Full(frame) | PushError::Closed(frame) => frame,
+        }
+    }
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PushError::Full(_) => "the stream's queue is full",
+            PushError::Closed(_) => "the stream is closed",
+        })
+    }
+}
+
+impl core::error::Error for PushError {}
+
+impl EventStream {
+    /// A stream without a head and without chunks, for use under another HTTP server.
+    #[must_use]
+    pub fn new(now: Tick, config: Arc<StreamConfig>) -> EventStream {
+        EventStream::with_head(now, config, Box::default(), Framing::Raw)
+    }
+
+    /// A stream whose first bytes are the response's head, and whose frames stand in `framing`.
+    #[must_use]
+    pub fn with_head(now: Tick, config: Arc<StreamConfig>, head: Box<[u8]>, framing: Framing) -> EventStream {
+        let mut queue = Queue::new(framing, config.line_end());
+        if !head.is_empty() {
+            queue.push_head(now, head);
+        }
+        let frame_clock = match config.spin_guard() {
+            SpinGuard::EmptyWrites => None,
+            SpinGuard::EveryFrame { .. } => Some(Box::new(FrameClock::new(now))),
+        };
+        EventStream {
+            config,
+            life: Life::Open,
+            now,
+            opened: now,
+            progress: now,
+            spoke: now,
+            queue,
+            last_delivered: None,
+            frame_clock,
+            faults: 0,
+            empty_writes: 0,
+            read_behind: READ_BEHIND,
+            keep_alive: true,
+        }
+    }
+
+    /// Queues a frame without an id.
+    ///
+    /// # Errors
+    /// [`PushError`] with the frame, if the queue is full or the stream no longer open.
+    pub fn push(&mut self, now: Tick, frame: Frame) -> Result<(), PushError> {
+        self.enqueue(now, Kind::Event(None), frame)
+    }
+
+    /// Queues a frame with an `id:` line of this stream in front of it.
+    ///
+    /// # Errors
+    /// [`PushError`] with the frame, if the queue is full or the stream no longer open.
+    pub fn push_with_id(&mut self, now: Tick, id: EventId, frame: Frame) -> Result<(), PushError> {
+        self.enqueue(now, Kind::Event(Some(id)), frame)
+    }
+
+    /// Queues a frame that belongs to the stream's opening, which no guard counts as a rapid one; and behind
+    /// it the keep-alive at the start, where the configuration asks for one.
+    pub(crate) fn push_opening(&mut self, now: Tick, frame: Frame) -> Result<(), PushError> {
+        self.enqueue(now, Kind::Opening, frame)?;
+        match self.config.keep_alive_frame().filter(|_| self.config.keep_alive_at_start()) {
+            Some(frame) => self.enqueue(now, Kind::Opening, frame.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn enqueue(&mut self, now: Tick, kind: Kind, frame: Frame) -> Result<(), PushError> {
+        self.clock(now);
+        match self.life {
+            Life::Open => {}
+            Life::Draining { .. } | Life::Closed(_) => return Err(PushError::Closed(frame)),
+        }
+        if !self.has_room(frame.as_bytes().len()) {
+            return Err(PushError::Full(frame));
+        }
+        self.faults = 0;
+        self.queue.drop_unbegun_keep_alive();
+        self.bytes_wait();
+        self.queue.push_frame(self.now, kind, frame);
+        Ok(())
+    }
+
+    /// Ends the stream once all that is queued is taken, within
+    /// [`drain_within`](crate::StreamConfigBuilder::drain_within). Nothing more is accepted.
+    pub fn finish(&mut self, now: Tick) {
+        self.clock(now);
+        self.drain(CloseReason::Finished);
+    }
+
+    /// Ends the stream at once. What is queued is lost, and the peer sees a cut response.
+    pub fn abort(&mut self, now: Tick) {
+        self.clock(now);
+        self.close(CloseReason::Aborted);
+    }
+
+    /// Switches this stream's keep-alives off or on again; the next silence is the first that it governs.
+    /// On is only as much as the configuration has.
+    pub fn set_keep_alive(&mut self, now: Tick, on: bool) {
+        self.clock(now);
+        self.keep_alive = on;
+        if !on {
+            self.queue.drop_unbegun_keep_alive();
+        }
+    }
+
+    /// The peer's socket took the first `n` of the bytes offered; 0 if it said that it was ready, and took none.
+    ///
+    /// More than was offered counts as all of it.
+    pub fn handle_wrote(&mut self, now: Tick, n: usize) {
+        self.clock(now);
+        if n == 0 && !self.queue.is_empty() {
+            self.empty_writes += 1;
+            if self.empty_writes >= self.config.max_empty_writes() {
+                self.close(CloseReason::Spinning { empty_writes: self.empty_writes });
+            }
+        } else if n > 0 {
+            self.empty_writes = 0;
+            self.progress = self.now;
+            self.spoke = self.now;
+            self.took(n);
+        }
+        self.fire();
+    }
+
+    fn took(&mut self, mut n: usize) {
+        while let Some(taken) = self.queue.advance(&mut n) {
+            let counted = match taken.kind {
+                Kind::Event(id) => {
+                    self.last_delivered = id.or(self.last_delivered);
+                    true
+                }
+                Kind::KeepAlive => true,
+                Kind::Head | Kind::Opening | Kind::Terminator => false,
+            };
+            let clock = self.frame_clock.as_mut().filter(|_| counted);
+            if let Some(reason) = clock.and_then(|clock| clock.count(self.now, self.config.spin_guard())) {
+                self.close(reason);
+            }
+        }
+        self.close_if_drained();
+    }
+
+    /// The peer sent `n` bytes behind its request; they mean nothing to a stream, and are dropped.
+    pub fn handle_input(&mut self, now: Tick, n: usize) {
+        self.clock(now);
+        self.read_behind = self.read_behind.saturating_sub(u16::try_from(n).unwrap_or(u16::MAX));
+        self.fire();
+    }
+
+    /// The connection is gone, or half of it: see [`half_close`](crate::StreamConfigBuilder::half_close).
+    pub fn handle_disconnect(&mut self, now: Tick, how: Disconnect) {
+        self.clock(now);
+        match (how, self.config.half_close()) {
+            (Disconnect::Eof, HalfClose::GoesOn) => self.read_behind = 0,
+            (Disconnect::Eof | Disconnect::Reset | Disconnect::Io, _) => {
+                self.close(CloseReason::Disconnected(how))
+            }
+        }
+        self.fire();
+    }
+
+    /// The application failed to make a frame: nothing is sent for it, and after
+    /// [`max_faults`](crate::StreamConfigBuilder::max_faults) in a row the stream closes.
+    pub fn handle_fault(&mut self, now: Tick) {
+        self.clock(now);
+        self.faults += 1;
+        if self.faults >= self.config.max_faults() {
+            self.close(CloseReason::FaultLimit { faults: self.faults });
+        }
+        self.fire();
+    }
+
+    /// Time has come to `now`. Early or repeated calls change nothing.
+    pub fn handle_timeout(&mut self, now: Tick) {
+        self.clock(now);
+        self.fire();
+    }
+
+    /// The driver goes away, and the connection with it.
+    pub fn handle_abandoned(&mut self, now: Tick) {
+        self.clock(now);
+        self.close(CloseReason::Abandoned);
+    }
+
+    /// What the driver must do now. Asking changes nothing.
+    pub fn poll(&self) -> Step<'_> {
+        match &self.life {
+            Life::Open | Life::Draining { .. } => Step::Run {
+                bytes: Transmit::new(&self.queue, if self.frame_clock.is_some() { 1 } else { usize::MAX }),
+                read: usize::from(self.read_behind),
+                wake_at: self.deadline().map(|(at, _)| at),
+            },
+            Life::Closed(close) => Step::Closed(close),
+        }
+    }
+
+    /// The next deadline and why there is one.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(Tick, Wake)> {
+        let life = match &self.life {
+            Life::Open => self.config.max_lifetime().map(|lifetime| (self.opened + lifetime, Wake::Lifetime)),
+            Life::Draining { until, .. } => Some((*until, Wake::Drain)),
+            Life::Closed(_) => return None,
+        };
+        let waiting = match self.queue.oldest() {
+            Some(oldest) => {
+                let stall = self.config.stall_after().map(|after| (self.progress + after, Wake::Stall));
+                let lag = self.config.lag_after().map(|after| (oldest + after, Wake::Lag));
+                [stall, lag]
+            }
+            None => {
+                let every = self.config.keep_alive().every().filter(|_| self.keep_alive);
+                [every.map(|every| (self.spoke + every, Wake::KeepAlive)), None]
+            }
+        };
+        life.into_iter().chain(waiting.into_iter().flatten()).min_by_key(|(at, _)| *at)
+    }
+
+    /// What is still accepted; nothing once it is finishing.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        match self.life {
+            Life::Open => Room {
+                frames: self.config.max_frames().saturating_sub(self.queue.accepted()),
+                bytes: self.config.max_bytes().saturating_sub(self.queue.len()),
+            },
+            Life::Draining { .. } | Life::Closed(_) => Room { frames: 0, bytes: 0 },
+        }
+    }
+
+    /// Whether a frame of `len` bytes is accepted now.
+    #[must_use]
+    pub fn has_room(&self, len: usize) -> bool {
+        let room = self.room();
+        room.frames > 0 && (len <= room.bytes || self.queue.accepted() == 0)
+    }
+
+    /// Whether frames are still accepted, room provided.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.life, Life::Open)
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Arc<StreamConfig> {
+        &self.config
+    }
+
+    /// Internal time never goes back, whatever the driver's clock does.
+    fn clock(&mut self, now: Tick) {
+        self.now = self.now.max(now);
+    }
+
+    /// The stall clock starts when bytes begin to wait.
+    fn bytes_wait(&mut self) {
+        if self.queue.is_empty() {
+            self.progress = self.now;
+        }
+    }
+
+    /// The list that [`deadline`](Self::deadline) reports is the list that fires.
+    fn fire(&mut self) {
+        while let Some((at, wake)) = self.deadline().filter(|(at, _)| *at <= self.now) {
+            match wake {
+                Wake::KeepAlive => self.stage_keep_alive(),
+                Wake::Stall => {
+                    self.close(CloseReason::Stalled { for_: self.waited(self.config.stall_after(), at) })
+                }
+                Wake::Lag => {
+                    self.close(CloseReason::Lagged { behind: self.waited(self.config.lag_after(), at) })
+                }
+                Wake::Drain => self.close(CloseReason::DrainTimedOut),
+                Wake::Lifetime => self.drain(CloseReason::Expired),
+            }
+        }
+    }
+
+    /// How long it really was until a deadline that may have been served late.
+    fn waited(&self, after: Option<Duration>, at: Tick) -> Duration {
+        after.unwrap_or_default().saturating_add(self.now.since(at))
+    }
+
+    fn stage_keep_alive(&mut self) {
+        // A keep-alive waits by itself: it is only due into an empty queue.
+        if let Some(frame) = self.config.keep_alive_frame() {
+            let frame = frame.clone();
+            self.bytes_wait();
+            self.queue.push_frame(self.now, Kind::KeepAlive, frame);
+        }
+    }
+
+    fn drain(&mut self, reason: CloseReason) {
+        match self.life {
+            Life::Open => {
+                self.queue.drop_unbegun_keep_alive();
+                self.bytes_wait();
+                self.queue.push_terminator(self.now);
+                self.life = Life::Draining { until: self.now + self.config.drain_within(), reason };
+                self.close_if_drained();
+            }
+            Life::Draining { .. } | Life::Closed(_) => {}
+        }
+    }
+
+    fn close_if_drained(&mut self) {
+        match self.life {
+            Life::Draining { reason, .. } if self.queue.is_empty() => self.end(reason, Manner::Finish),
+            Life::Draining { .. } | Life::Open | Life::Closed(_) => {}
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.end(reason, Manner::Abort);
+    }
+
+    /// The one way into the closed state.
+    fn end(&mut self, reason: CloseReason, manner: Manner) {
+        match self.life {
+            Life::Open | Life::Draining { .. } => {
+                self.life = Life::Closed(Close {
+                    reason,
+                    manner,
+                    at: self.now,
+                    undelivered: self.queue.accepted(),
+                    last_delivered: self.last_delivered,
+                });
+                self.queue.clear();
+            }
+            Life::Closed(_) => {}
+        }
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream")
+            .field("life", &self.life)
+            .field("waiting_bytes", &self.queue.len())
+            .field("deadline", &self.deadline())
+            .finish_non_exhaustive()
+    }
+}
