@@ -202,6 +202,12 @@ impl StreamConfig {
         self.settings.max_bytes.get()
     }
 
+    /// Both limits of the queue.
+    #[must_use]
+    pub fn queue_limits(&self) -> (NonZeroUsize, NonZeroUsize) {
+        (self.settings.max_frames, self.settings.max_bytes)
+    }
+
     /// See [`StreamConfigBuilder::max_faults`].
     #[must_use]
     pub fn max_faults(&self) -> u32 {

@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+mod acceptor;
 mod config;
 mod decimal;
 mod frame;
@@ -11,6 +12,7 @@ mod journal;
 mod stream;
 mod tick;
 
+pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 pub use config::{ConfigError, HalfClose, KeepAlive, Retry, SpinGuard, StreamConfig, StreamConfigBuilder};
 pub use frame::{Field, FieldError, Frame, FrameBuilder, LineEnd};
 pub use id::{EventId, EventIdError};

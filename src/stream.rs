@@ -202,6 +202,7 @@ impl EventStream {
 
     /// Queues a frame that belongs to the stream's opening, which no guard counts as a rapid one; and behind
     /// it the keep-alive at the start, where the configuration asks for one.
+    #[cfg(feature = "mcp")]
     pub(crate) fn push_opening(&mut self, now: Tick, frame: Frame) -> Result<(), PushError> {
         self.enqueue(now, Kind::Opening, frame)?;
         match self.config.keep_alive_frame().filter(|_| self.config.keep_alive_at_start()) {
@@ -326,6 +327,22 @@ impl EventStream {
     pub fn handle_abandoned(&mut self, now: Tick) {
         self.clock(now);
         self.close(CloseReason::Abandoned);
+    }
+
+    /// A newer response takes this one's place.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn supersede(&mut self, now: Tick) {
+        self.clock(now);
+        self.close(CloseReason::Superseded);
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn closed(&self) -> Option<&Close> {
+        match &self.life {
+            Life::Open | Life::Draining { .. } => None,
+            Life::Closed(close) => Some(close),
+        }
     }
 
     /// What the driver must do now. Asking changes nothing.

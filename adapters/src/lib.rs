@@ -1,1 +1,43 @@
-//! Adapters.
+//! Drives [`sansio_sse`] over real sockets, on smol or tokio.
+//!
+//! Every decision is the core's; here bytes are moved, the clock is read, and wakers are woken.
+//!
+//! ```no_run
+//! use sansio_sse_adapters::{Service, Server, SmolRuntime};
+//! use sansio_sse::Frame;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = Service::builder()
+//!     .events("/events", |events, _request| async move {
+//!         let _ = events.send_wait(Frame::message("hello")).await;
+//!     })
+//!     .build()?;
+//! smol::block_on(async {
+//!     let server = Server::<SmolRuntime>::bind("127.0.0.1:4444".parse()?, service).await?;
+//!     server.run(std::future::pending()).await;
+//!     Ok(())
+//! })
+//! # }
+//! ```
+
+mod connection;
+mod driver;
+mod registry;
+mod runtime;
+mod sender;
+mod server;
+mod service;
+mod session;
+mod tasks;
+
+pub use driver::{Driver, Machine};
+pub use runtime::{Clock, Runtime, Timer};
+pub use sender::EventSender;
+pub use server::{Server, ServerHandle};
+pub use service::{Service, ServiceBuilder};
+pub use session::{Session, SessionClosed, SessionSender};
+
+#[cfg(feature = "smol")]
+pub use runtime::smol::{SmolRuntime, SmolTimer};
+#[cfg(feature = "tokio")]
+pub use runtime::tokio::{TokioIo, TokioRuntime, TokioTimer};

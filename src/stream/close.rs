@@ -70,6 +70,8 @@ pub enum CloseReason {
     },
     /// The driver was dropped before the stream had ended.
     Abandoned,
+    /// A newer response took its place.
+    Superseded,
 }
 
 /// How the driver learned that the peer is gone.
@@ -99,6 +101,7 @@ impl fmt::Display for CloseReason {
             CloseReason::RapidFrames { frames } => write!(f, "{frames} frames came too fast"),
             CloseReason::FaultLimit { faults } => write!(f, "{faults} failures in a row"),
             CloseReason::Abandoned => f.write_str("driver dropped"),
+            CloseReason::Superseded => f.write_str("a newer response took its place"),
         }
     }
 }

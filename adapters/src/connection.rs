@@ -1,0 +1,388 @@
+//! One connection: requests are read and answered, until one of them opens a stream, which then has the socket.
+//!
+//! Nothing is decided here: what a request asks for is the routes', what becomes of a message the table's, and
+//! when to read, refuse and close the HTTP machine's.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::io::{AsyncRead, AsyncWrite};
+use futures_util::task::AtomicWaker;
+use sansio_sse::http1::{self, Handover, RequestHead, Response};
+use sansio_sse::mcp::{
+    Attachment, LastSeen, OpenError, Posted, Route, SessionId, SessionStream, StreamKind, read_message,
+};
+use sansio_sse::{Admission, Disconnect, EventStream, Tick};
+use tracing::Instrument;
+
+use crate::driver::{Driver, Machine, Shared as SharedStream, disconnect};
+use crate::registry::Attached;
+use crate::runtime::{Alarm, Clock, Runtime, Timer};
+use crate::server::Shared;
+use crate::tasks::{Kind, TaskId};
+use crate::{EventSender, Session};
+
+/// Turns of work in one poll, before other tasks get theirs.
+const BUDGET: usize = 32;
+
+/// Bytes read at once.
+const READ: usize = 16 * 1024;
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<R: Runtime>(
+    shared: &Arc<Shared>,
+    task: TaskId,
+    io: R::Io,
+    peer: SocketAddr,
+    admission: Admission,
+) {
+    let mut http = Http::new(io, R::timer(), shared);
+    let control = Arc::clone(&http.control);
+    shared.tasks.on_finish(task, move || control.finish());
+    let mut message_for: Option<SessionId> = None;
+    loop {
+        match http.next().await {
+            Point::Closed => return,
+            Point::Head(head) => {
+                let route = match admission {
+                    Admission::Serve => shared.service.routes.route(&head),
+                    Admission::Busy => {
+                        http.machine.finish(shared.clock.now());
+                        Route::Answer(Response::busy("too many connections"))
+                    }
+                };
+                match route {
+                    Route::Answer(response) => {
+                        tracing::debug!(%peer, method = head.method(), path = head.path(), status = response.status(), "answered");
+                        http.respond(&response);
+                    }
+                    Route::Message(id) => {
+                        if shared.registry.with(|sessions, _| sessions.contains(&id)) {
+                            message_for = Some(id);
+                            http.receive_body();
+                        } else {
+                            http.respond(&shared.service.routes.with_cors(&head, Response::unknown_session()));
+                        }
+                    }
+                    Route::OpenSession { last } => match open_session::<R>(shared, task, &mut http, &head, last) {
+                        Ok(opened) => return run_session::<R>(http, opened, peer).await,
+                        Err(response) => http.respond(&shared.service.routes.with_cors(&head, response)),
+                    },
+                    Route::Events(place) => return run_events::<R>(shared, task, http, &head, place).await,
+                }
+            }
+            Point::Request(head, body) => {
+                let response = match message_for.take() {
+                    Some(id) => match post(shared, &mut http, &id, &body).await {
+                        Some(response) => response,
+                        None => return,
+                    },
+                    // Not reached: bodies are only asked for with a session.
+                    None => Response::unknown_session(),
+                };
+                tracing::debug!(%peer, status = response.status(), "message answered");
+                http.respond(&shared.service.routes.with_cors(&head, response));
+            }
+        }
+    }
+}
+
+/// Gives a message to its session and waits for its fate; `None` if the client has gone meanwhile.
+async fn post<Io, T>(shared: &Shared, http: &mut Http<Io, T>, id: &SessionId, body: &[u8]) -> Option<Response>
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+    T: Timer,
+{
+    let message = match read_message(body) {
+        Ok(message) => message,
+        Err(response) => return Some(response),
+    };
+    match shared.registry.with(|sessions, now| sessions.post(now, id, message)) {
+        Ok(Posted::Accepted) => Some(Response::accepted()),
+        Ok(Posted::Held(held)) => {
+            let mut outcome = pin!(shared.registry.outcome(id, held));
+            poll_fn(|cx| match outcome.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(Some(Response::from(outcome))),
+                Poll::Pending => http.poll_gone(cx).map(|()| None),
+            })
+            .await
+        }
+        Err(error) => Some(Response::from(error)),
+    }
+}
+
+/// A response that is about to speak for a session.
+struct Opened {
+    attached: Attached,
+    handover: Handover,
+}
+
+fn open_session<R: Runtime>(
+    shared: &Arc<Shared>,
+    task: TaskId,
+    http: &mut Http<R::Io, R::Timer>,
+    head: &RequestHead,
+    last: Option<LastSeen>,
+) -> Result<Opened, Response> {
+    if shared.tasks.is_finishing() {
+        return Err(Response::busy("shutting down"));
+    }
+    let (response, framing) = shared.service.routes.stream_head(head, StreamKind::Session);
+    let registry = &shared.registry;
+    let (stream, attachment) = match last {
+        None => {
+            let (id, number, attachment) = new_session(shared)?;
+            let config = Arc::clone(&shared.service.http_sse);
+            let now = shared.clock.now();
+            let stream = SessionStream::open(now, config, &id, number, response, framing);
+            let stream = SharedStream::new(shared.clock, stream);
+            tracing::info!(session = %id, "session opened");
+            start_handler::<R>(shared, id, &stream);
+            (stream, attachment)
+        }
+        Some(LastSeen::Unknown) => return Err(Response::session_over()),
+        Some(LastSeen::Event(last)) => {
+            let id = registry.with(|sessions, _| sessions.find(last).cloned()).ok_or_else(Response::session_over)?;
+            let stream = registry.stream(&id).ok_or_else(Response::session_over)?;
+            let taken_up = stream.command(|stream, now| stream.reattach(now, last, response, framing));
+            taken_up.map_err(|_| Response::session_over())?;
+            let attachment = registry.with(|sessions, now| sessions.attach(now, &id));
+            tracing::info!(session = %id, %last, "session taken up again");
+            (stream, attachment.ok_or_else(Response::session_over)?)
+        }
+    };
+    let finish = Arc::clone(&stream);
+    shared.tasks.on_finish(task, move || finish.command(SessionStream::finish));
+    let generation = stream.with(SessionStream::generation);
+    let attached = Attached { registry: Arc::clone(registry), stream, generation, attachment: Some(attachment) };
+    let handover = http.hand_over().ok_or_else(|| Response::busy("the connection is closing"))?;
+    Ok(Opened { attached, handover })
+}
+
+/// Draws an id until one is free.
+fn new_session(shared: &Shared) -> Result<(SessionId, u64, Attachment), Response> {
+    loop {
+        let mut random = [0; 24];
+        if let Err(error) = getrandom::fill(&mut random) {
+            tracing::error!(%error, "no randomness from the operating system");
+            return Err(Response::busy("no randomness"));
+        }
+        let (mut id, mut number) = ([0; 16], [0; 8]);
+        id.copy_from_slice(&random[..16]);
+        number.copy_from_slice(&random[16..]);
+        let (id, number) = (SessionId::from_random(id), u64::from_le_bytes(number));
+        match shared.registry.with(|sessions, now| sessions.open(now, id.clone(), number)) {
+            Ok(attachment) => return Ok((id, number, attachment)),
+            Err(OpenError::TooMany) => return Err(Response::busy("too many sessions")),
+            Err(OpenError::Used) => {}
+        }
+    }
+}
+
+fn start_handler<R: Runtime>(shared: &Arc<Shared>, id: SessionId, stream: &Arc<SharedStream<SessionStream>>) {
+    let span = tracing::info_span!("session", %id);
+    let session = Session::new(Arc::clone(&shared.registry), id, Arc::clone(stream));
+    let Some(on_session) = &shared.service.on_session else { return };
+    let handler = on_session(session).instrument(span);
+    shared.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
+}
+
+async fn run_session<R: Runtime>(http: Http<R::Io, R::Timer>, opened: Opened, peer: SocketAddr) {
+    let Opened { attached, handover } = opened;
+    let span = match &attached.attachment {
+        Some(attachment) => tracing::info_span!("session", id = %attachment.id(), %peer),
+        None => tracing::Span::none(),
+    };
+    drive(http, &attached.stream, &handover).instrument(span).await;
+    drop(attached);
+}
+
+async fn run_events<R: Runtime>(
+    shared: &Arc<Shared>,
+    task: TaskId,
+    mut http: Http<R::Io, R::Timer>,
+    head: &RequestHead,
+    place: usize,
+) {
+    let Some(on_events) = shared.service.on_events.get(place) else { return };
+    let Some(handover) = http.hand_over() else { return };
+    let (response, framing) = shared.service.routes.stream_head(head, StreamKind::Events);
+    let config = Arc::clone(&shared.service.stream);
+    let stream = EventStream::with_head(shared.clock.now(), config, response, framing);
+    let stream = SharedStream::new(shared.clock, stream);
+    let finish = Arc::clone(&stream);
+    shared.tasks.on_finish(task, move || finish.command(EventStream::finish));
+    let handler = on_events(EventSender::new(Arc::clone(&stream)), head.clone());
+    shared.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
+    drive(http, &stream, &handover).await;
+}
+
+async fn drive<M: Machine, Io, T>(http: Http<Io, T>, stream: &Arc<SharedStream<M>>, handover: &Handover)
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+    T: Timer,
+{
+    stream.command(|stream, now| {
+        stream.handle_input(now, handover.read_behind);
+        if handover.eof {
+            stream.handle_disconnect(now, Disconnect::Eof);
+        }
+    });
+    let close = Driver::new(Arc::clone(stream), http.io, http.alarm.into_timer()).await;
+    tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");
+}
+
+/// Where the machine wants a decision.
+enum Point {
+    Head(Box<RequestHead>),
+    Request(Box<RequestHead>, Vec<u8>),
+    Closed,
+}
+
+/// How a connection between requests is asked to finish.
+#[derive(Debug, Default)]
+struct Control {
+    finishing: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Control {
+    fn finish(&self) {
+        self.finishing.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+/// The HTTP machine and its socket.
+struct Http<Io, T> {
+    machine: http1::Connection,
+    io: Io,
+    alarm: Alarm<T>,
+    clock: Clock,
+    control: Arc<Control>,
+    write_closed: bool,
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Http<Io, T> {
+    fn new(io: Io, timer: T, shared: &Shared) -> Http<Io, T> {
+        let machine = http1::Connection::new(shared.clock.now(), Arc::clone(&shared.service.connection));
+        let (alarm, control) = (Alarm::new(timer), Arc::default());
+        Http { machine, io, alarm, clock: shared.clock, control, write_closed: false }
+    }
+
+    /// Moves bytes until the machine wants a decision.
+    async fn next(&mut self) -> Point {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Point> {
+        self.control.waker.register(cx.waker());
+        if self.control.finishing.load(Ordering::Acquire) {
+            self.machine.finish(self.clock.now());
+        }
+        for _ in 0..BUDGET {
+            let (read, wake_at) = match self.machine.poll() {
+                http1::Step::Head { head, .. } => return Poll::Ready(Point::Head(Box::new(head.clone()))),
+                http1::Step::Request { head, body, .. } => {
+                    return Poll::Ready(Point::Request(Box::new(head.clone()), body.to_vec()));
+                }
+                http1::Step::Closed(close) => {
+                    tracing::trace!(?close, "connection closed");
+                    return Poll::Ready(Point::Closed);
+                }
+                http1::Step::Linger { read, wake_at } => {
+                    if !self.write_closed && Pin::new(&mut self.io).poll_close(cx).is_ready() {
+                        self.write_closed = true;
+                    }
+                    (read, Some(wake_at))
+                }
+                http1::Step::Run { bytes, read, wake_at } => {
+                    if !bytes.is_empty() {
+                        let wrote = Pin::new(&mut self.io).poll_write(cx, bytes);
+                        if let Poll::Ready(wrote) = wrote {
+                            let now = self.clock.now();
+                            match wrote {
+                                Ok(n) => self.machine.handle_wrote(now, n),
+                                Err(error) => self.failed(now, &error),
+                            }
+                            continue;
+                        }
+                    }
+                    (read, wake_at)
+                }
+            };
+            if self.turn(cx, read, wake_at).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads, then looks at the clock; pending if there is nothing to do.
+    fn turn(&mut self, cx: &mut Context<'_>, read: usize, wake_at: Option<Tick>) -> Poll<()> {
+        if read > 0 {
+            let mut buffer = [0; READ];
+            let len = read.min(READ);
+            if let Poll::Ready(got) = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]) {
+                let now = self.clock.now();
+                match got {
+                    Ok(0) => self.machine.handle_eof(now),
+                    Ok(n) => self.machine.handle_bytes(now, &buffer[..n]),
+                    Err(error) => self.failed(now, &error),
+                }
+                return Poll::Ready(());
+            }
+        }
+        let now = self.clock.now();
+        if wake_at.is_some_and(|at| at <= now) {
+            self.machine.handle_timeout(now);
+            return Poll::Ready(());
+        }
+        self.alarm.poll(cx, self.clock, wake_at)
+    }
+
+    /// While a decision is waited for: ready once the client is gone.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let read = match self.machine.poll() {
+                http1::Step::Request { read, .. } | http1::Step::Head { read, .. } => read,
+                http1::Step::Closed(_) => return Poll::Ready(()),
+                http1::Step::Run { .. } | http1::Step::Linger { .. } => return Poll::Pending,
+            };
+            if read == 0 || self.turn(cx, read, None).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn failed(&mut self, now: Tick, error: &io::Error) {
+        if let Some(how) = disconnect(error) {
+            self.machine.handle_disconnect(now, how);
+        }
+    }
+
+    // The machine is asked for each of these only where it waits for one, and says so otherwise; then it is
+    // about to close.
+
+    fn respond(&mut self, response: &Response) {
+        if let Err(error) = self.machine.respond(self.clock.now(), response) {
+            tracing::debug!(%error, "no response");
+        }
+    }
+
+    fn receive_body(&mut self) {
+        if let Err(error) = self.machine.receive_body(self.clock.now()) {
+            tracing::debug!(%error, "no body");
+        }
+    }
+
+    fn hand_over(&mut self) -> Option<Handover> {
+        self.machine.hand_over(self.clock.now()).ok()
+    }
+}

@@ -1,0 +1,334 @@
+//! [`Driver`]: moves the bytes of one event stream between its machine and a socket.
+//!
+//! There is one machine a connection, behind one lock, and no second queue: what a sender puts into the machine
+//! is what the driver writes from. Wakers are taken under the lock and woken after it.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_util::io::{AsyncRead, AsyncWrite};
+use sansio_sse::mcp::SessionStream;
+use sansio_sse::{Close, Disconnect, EventStream, Manner, Step, Tick};
+
+use crate::runtime::{Alarm, Clock, Timer};
+
+/// Turns of work in one poll, before other tasks get theirs.
+const BUDGET: usize = 32;
+
+/// Pieces offered in one vectored write.
+const PIECES: usize = 64;
+
+/// A machine that a [`Driver`] can drive: the facts of [`EventStream`].
+pub trait Machine: Send + 'static {
+    /// Which response this is; changes when another one takes its place.
+    fn generation(&self) -> u32;
+    /// How the response of that generation ended, if it has.
+    fn close_of(&self, generation: u32) -> Option<Close>;
+    /// See [`EventStream::poll`].
+    fn poll(&self) -> Step<'_>;
+    /// See [`EventStream::handle_wrote`].
+    fn handle_wrote(&mut self, now: Tick, n: usize);
+    /// See [`EventStream::handle_input`].
+    fn handle_input(&mut self, now: Tick, n: usize);
+    /// See [`EventStream::handle_disconnect`].
+    fn handle_disconnect(&mut self, now: Tick, how: Disconnect);
+    /// See [`EventStream::handle_timeout`].
+    fn handle_timeout(&mut self, now: Tick);
+    /// See [`EventStream::handle_abandoned`].
+    fn handle_abandoned(&mut self, now: Tick);
+    /// See [`EventStream::finish`].
+    fn finish(&mut self, now: Tick);
+    /// See [`EventStream::abort`].
+    fn abort(&mut self, now: Tick);
+}
+
+macro_rules! forward {
+    ($machine:ty) => {
+        fn poll(&self) -> Step<'_> {
+            <$machine>::poll(self)
+        }
+        fn handle_wrote(&mut self, now: Tick, n: usize) {
+            <$machine>::handle_wrote(self, now, n);
+        }
+        fn handle_input(&mut self, now: Tick, n: usize) {
+            <$machine>::handle_input(self, now, n);
+        }
+        fn handle_disconnect(&mut self, now: Tick, how: Disconnect) {
+            <$machine>::handle_disconnect(self, now, how);
+        }
+        fn handle_timeout(&mut self, now: Tick) {
+            <$machine>::handle_timeout(self, now);
+        }
+        fn handle_abandoned(&mut self, now: Tick) {
+            <$machine>::handle_abandoned(self, now);
+        }
+        fn finish(&mut self, now: Tick) {
+            <$machine>::finish(self, now);
+        }
+        fn abort(&mut self, now: Tick) {
+            <$machine>::abort(self, now);
+        }
+    };
+}
+
+impl Machine for EventStream {
+    fn generation(&self) -> u32 {
+        0
+    }
+
+    fn close_of(&self, _: u32) -> Option<Close> {
+        match EventStream::poll(self) {
+            Step::Run { .. } => None,
+            Step::Closed(close) => Some(*close),
+        }
+    }
+
+    forward!(EventStream);
+}
+
+impl Machine for SessionStream {
+    fn generation(&self) -> u32 {
+        SessionStream::generation(self)
+    }
+
+    fn close_of(&self, generation: u32) -> Option<Close> {
+        SessionStream::close_of(self, generation)
+    }
+
+    forward!(SessionStream);
+}
+
+/// A machine, its driver's waker, and those who wait for room or for the end.
+#[derive(Debug)]
+pub(crate) struct Shared<M> {
+    clock: Clock,
+    inner: Mutex<Inner<M>>,
+}
+
+#[derive(Debug)]
+struct Inner<M> {
+    machine: M,
+    driver: Option<Waker>,
+    waiting: Vec<Waker>,
+}
+
+impl<M: Machine> Shared<M> {
+    pub(crate) fn new(clock: Clock, machine: M) -> Arc<Shared<M>> {
+        Arc::new(Shared { clock, inner: Mutex::new(Inner { machine, driver: None, waiting: Vec::new() }) })
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// No code of an application runs under the lock, so a panic can't leave the machine half changed.
+    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the machine.
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&M) -> R) -> R {
+        look(&self.lock().machine)
+    }
+
+    /// Tells the machine something; the driver, and whoever waits, look again.
+    pub(crate) fn command<R>(&self, tell: impl FnOnce(&mut M, Tick) -> R) -> R {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let result = tell(&mut inner.machine, now);
+        let driver = inner.driver.take();
+        let waiting = if inner.machine.close_of(inner.machine.generation()).is_some() {
+            std::mem::take(&mut inner.waiting)
+        } else {
+            Vec::new()
+        };
+        drop(inner);
+        driver.into_iter().chain(waiting).for_each(Waker::wake);
+        result
+    }
+
+    /// Asks the machine until it gives an answer: again after every change of room, and after the end.
+    pub(crate) fn poll_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        ask: impl FnOnce(&mut M, Tick) -> Poll<R>,
+    ) -> Poll<R> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let answer = ask(&mut inner.machine, now);
+        let driver = match answer {
+            Poll::Ready(_) => inner.driver.take(),
+            Poll::Pending => {
+                if !inner.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    inner.waiting.push(cx.waker().clone());
+                }
+                None
+            }
+        };
+        drop(inner);
+        driver.into_iter().for_each(Waker::wake);
+        answer
+    }
+
+    /// The close, once there is one.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<Close> {
+        self.poll_with(cx, |machine, _| match machine.close_of(machine.generation()) {
+            Some(close) => Poll::Ready(close),
+            None => Poll::Pending,
+        })
+    }
+}
+
+/// Drives one event stream over one connection; resolves to its [`Close`], exactly once.
+///
+/// Dropping it at any point abandons the stream: whoever holds a sender of it sees it closed.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Driver<M: Machine, Io, T> {
+    shared: Arc<Shared<M>>,
+    generation: u32,
+    io: Io,
+    alarm: Alarm<T>,
+    closed: Option<Close>,
+}
+
+impl<M: Machine, Io, T: Timer> Driver<M, Io, T> {
+    pub(crate) fn new(shared: Arc<Shared<M>>, io: Io, timer: T) -> Driver<M, Io, T> {
+        let generation = shared.with(M::generation);
+        Driver { shared, generation, io, alarm: Alarm::new(timer), closed: None }
+    }
+}
+
+/// What one turn came to.
+enum Turn {
+    /// Something happened: look again.
+    Again,
+    /// There is nothing to do until a waker is woken.
+    Idle,
+    /// The stream is over.
+    Closed(Close),
+}
+
+impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        let mut inner = self.shared.lock();
+        if let Some(close) = inner.machine.close_of(self.generation) {
+            return Turn::Closed(close);
+        }
+        let Step::Run { bytes, read, wake_at } = inner.machine.poll() else { return Turn::Again };
+        // Bytes are offered before the clock is looked at: a late driver invents no stall.
+        if !bytes.is_empty() {
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let mut offered = 0;
+            for (slot, piece) in pieces.iter_mut().zip(bytes.pieces()) {
+                *slot = IoSlice::new(piece);
+                offered += 1;
+            }
+            match Pin::new(&mut self.io).poll_write_vectored(cx, &pieces[..offered]) {
+                Poll::Ready(Ok(n)) => {
+                    let now = self.shared.clock.now();
+                    inner.machine.handle_wrote(now, n);
+                    let waiting = std::mem::take(&mut inner.waiting);
+                    drop(inner);
+                    waiting.into_iter().for_each(Waker::wake);
+                    return Turn::Again;
+                }
+                Poll::Ready(Err(error)) => {
+                    let now = self.shared.clock.now();
+                    if let Some(how) = disconnect(&error) {
+                        inner.machine.handle_disconnect(now, how);
+                    }
+                    return Turn::Again;
+                }
+                Poll::Pending => {}
+            }
+        }
+        if read > 0 {
+            let mut buffer = [0; 512];
+            let len = read.min(buffer.len());
+            let got = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]);
+            let now = self.shared.clock.now();
+            match got {
+                Poll::Ready(Ok(0)) => inner.machine.handle_disconnect(now, Disconnect::Eof),
+                Poll::Ready(Ok(n)) => inner.machine.handle_input(now, n),
+                Poll::Ready(Err(error)) => {
+                    if let Some(how) = disconnect(&error) {
+                        inner.machine.handle_disconnect(now, how);
+                    }
+                }
+                Poll::Pending => {}
+            }
+            if got.is_ready() {
+                return Turn::Again;
+            }
+        }
+        let now = self.shared.clock.now();
+        if wake_at.is_some_and(|at| at <= now) {
+            inner.machine.handle_timeout(now);
+            return Turn::Again;
+        }
+        if self.alarm.poll(cx, self.shared.clock, wake_at).is_ready() {
+            return Turn::Again;
+        }
+        if !inner.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            inner.driver = Some(cx.waker().clone());
+        }
+        Turn::Idle
+    }
+}
+
+/// What an I/O error says about the peer; nothing, if the call is only to be made again.
+pub(crate) fn disconnect(error: &io::Error) -> Option<Disconnect> {
+    match error.kind() {
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => None,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected => Some(Disconnect::Reset),
+        _ => Some(Disconnect::Io),
+    }
+}
+
+impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver<M, Io, T> {
+    type Output = Close;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Close> {
+        let this = &mut *self;
+        for _ in 0..BUDGET {
+            if let Some(close) = this.closed {
+                return match close.manner {
+                    // The stream is over whatever the shutdown says.
+                    Manner::Finish => Pin::new(&mut this.io).poll_close(cx).map(|_| close),
+                    Manner::Abort => Poll::Ready(close),
+                };
+            }
+            match this.turn(cx) {
+                Turn::Again => {}
+                Turn::Idle => return Poll::Pending,
+                Turn::Closed(close) => {
+                    this.closed = Some(close);
+                    let waiting = std::mem::take(&mut this.shared.lock().waiting);
+                    waiting.into_iter().for_each(Waker::wake);
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<M: Machine, Io, T> Drop for Driver<M, Io, T> {
+    fn drop(&mut self) {
+        if self.closed.is_none() {
+            let generation = self.generation;
+            self.shared.command(|machine, now| {
+                if machine.generation() == generation {
+                    machine.handle_abandoned(now);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What is needed of a runtime: a listener, a timer, a way to spawn. And the clock: the one place where time is
+//! read.
+
+#[cfg(feature = "smol")]
+pub(crate) mod smol;
+#[cfg(feature = "tokio")]
+pub(crate) mod tokio;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::io::{AsyncRead, AsyncWrite};
+use sansio_sse::Tick;
+
+/// A timer that can be set again and again.
+///
+/// The clock decides what is due; a timer only wakes. Firing early is harmless.
+pub trait Timer: Unpin + Send + 'static {
+    /// Fires at `at`, and no longer at any time set before.
+    fn set(&mut self, at: Instant);
+
+    /// Ready once the time that was set has come; then pending until it is set again.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// An async runtime, as far as a server needs one.
+pub trait Runtime: Send + Sync + 'static {
+    /// A connection.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// A listening socket.
+    type Listener: Send + Sync + 'static;
+    /// A timer.
+    type Timer: Timer;
+
+    /// Listens on `addr`.
+    ///
+    /// # Errors
+    /// What the operating system says: most often that the address is in use.
+    fn bind(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// The address that was bound, with the port that was chosen for port 0.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn local_addr(listener: &Self::Listener) -> io::Result<SocketAddr>;
+
+    /// The next connection.
+    fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
+
+    /// A timer that is not set.
+    fn timer() -> Self::Timer;
+
+    /// Runs a future to its end by itself.
+    fn spawn(future: impl Future<Output = ()> + Send + 'static);
+}
+
+/// The monotonic clock, as ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    epoch: Instant,
+}
+
+impl Clock {
+    /// A clock whose tick zero is now.
+    #[must_use]
+    pub fn start() -> Clock {
+        Clock { epoch: Instant::now() }
+    }
+
+    /// The current tick.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        Tick::from_micros(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// When `tick` is; `None` if it is past what the operating system can tell, and so never comes.
+    #[must_use]
+    pub fn instant(&self, tick: Tick) -> Option<Instant> {
+        self.epoch.checked_add(Duration::from_micros(tick.as_micros()))
+    }
+}
+
+/// A timer that is only set anew to an earlier time: a deadline that moves on with every write costs nothing.
+#[derive(Debug)]
+pub(crate) struct Alarm<T> {
+    timer: T,
+    armed: Option<Tick>,
+}
+
+impl<T: Timer> Alarm<T> {
+    pub(crate) fn new(timer: T) -> Alarm<T> {
+        Alarm { timer, armed: None }
+    }
+
+    /// The timer, for another use.
+    pub(crate) fn into_timer(self) -> T {
+        self.timer
+    }
+
+    /// Makes sure that the task is woken at `wake_at` at the latest. Ready when the timer has just fired: look
+    /// at the clock again.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, clock: Clock, wake_at: Option<Tick>) -> Poll<()> {
+        if let Some(at) = wake_at
+            && self.armed.is_none_or(|armed| at < armed)
+            && let Some(instant) = clock.instant(at)
+        {
+            self.timer.set(instant);
+            self.armed = Some(at);
+        }
+        if self.armed.is_some() && self.timer.poll(cx).is_ready() {
+            self.armed = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,100 @@
+//! [`EventSender`]: what an application holds of a plain event stream.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use sansio_sse::{Close, EventId, EventStream, Frame, PushError};
+
+use crate::driver::Shared;
+
+/// Sends frames to one event stream. Clones send to the same one; when the last is dropped, the stream finishes.
+#[derive(Clone, Debug)]
+pub struct EventSender {
+    held: Arc<Held>,
+}
+
+#[derive(Debug)]
+struct Held(Arc<Shared<EventStream>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.command(EventStream::finish);
+    }
+}
+
+impl EventSender {
+    pub(crate) fn new(shared: Arc<Shared<EventStream>>) -> EventSender {
+        EventSender { held: Arc::new(Held(shared)) }
+    }
+
+    fn shared(&self) -> &Shared<EventStream> {
+        &self.held.0
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// [`PushError`] with the frame, if there is no room for it or the stream is over.
+    pub fn send(&self, frame: Frame) -> Result<(), PushError> {
+        self.shared().command(|stream, now| stream.push(now, frame))
+    }
+
+    /// Sends a frame with an id in front of it.
+    ///
+    /// # Errors
+    /// [`PushError`] with the frame, if there is no room for it or the stream is over.
+    pub fn send_with_id(&self, id: EventId, frame: Frame) -> Result<(), PushError> {
+        self.shared().command(|stream, now| stream.push_with_id(now, id, frame))
+    }
+
+    /// Sends a frame, and waits for room for it where there is none.
+    ///
+    /// # Errors
+    /// [`PushError::Closed`] with the frame, if the stream is over.
+    pub async fn send_wait(&self, frame: Frame) -> Result<(), PushError> {
+        let mut frame = Some(frame);
+        poll_fn(|cx| {
+            self.shared().poll_with(cx, |stream, now| match frame.take().map(|frame| stream.push(now, frame)) {
+                Some(Err(PushError::Full(back))) => {
+                    frame = Some(back);
+                    Poll::Pending
+                }
+                Some(result) => Poll::Ready(result),
+                None => Poll::Pending,
+            })
+        })
+        .await
+    }
+
+    /// The application failed to make a frame: see [`EventStream::handle_fault`].
+    pub fn fault(&self) {
+        self.shared().command(EventStream::handle_fault);
+    }
+
+    /// Switches keep-alives off or on again: see [`EventStream::set_keep_alive`].
+    pub fn set_keep_alive(&self, on: bool) {
+        self.shared().command(|stream, now| stream.set_keep_alive(now, on));
+    }
+
+    /// Ends the stream once all that was sent is taken.
+    pub fn finish(&self) {
+        self.shared().command(EventStream::finish);
+    }
+
+    /// Ends the stream at once.
+    pub fn abort(&self) {
+        self.shared().command(EventStream::abort);
+    }
+
+    /// Waits for the stream's end.
+    pub async fn closed(&self) -> Close {
+        poll_fn(|cx| self.shared().poll_closed(cx)).await
+    }
+
+    /// Whether frames are still accepted, room provided.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.shared().with(EventStream::is_open)
+    }
+}

@@ -1,0 +1,183 @@
+//! [`Service`]: what a server serves: its paths, its limits, and the application behind them.
+
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sansio_sse::http1::{ConnectionConfig, RequestHead};
+use sansio_sse::mcp::{HttpSse, Routes, SessionLimits};
+use sansio_sse::{AccessRules, ConfigError, StreamConfig};
+
+use crate::{EventSender, Session};
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+type OnSession = Box<dyn Fn(Session) -> BoxFuture + Send + Sync>;
+type OnEvents = Box<dyn Fn(EventSender, RequestHead) -> BoxFuture + Send + Sync>;
+
+/// What a server serves; make one with [`Service::builder`].
+pub struct Service {
+    pub(crate) routes: Routes,
+    pub(crate) connection: Arc<ConnectionConfig>,
+    pub(crate) stream: Arc<StreamConfig>,
+    pub(crate) http_sse: Arc<HttpSse>,
+    pub(crate) limits: SessionLimits,
+    pub(crate) max_connections: NonZeroUsize,
+    pub(crate) handlers_within: Duration,
+    pub(crate) on_session: Option<OnSession>,
+    pub(crate) on_events: Vec<OnEvents>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("routes", &self.routes).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// A builder: no paths yet, all limits on, loopback names only.
+    #[must_use]
+    pub fn builder() -> ServiceBuilder {
+        ServiceBuilder::default()
+    }
+}
+
+/// Collects the parts of a [`Service`].
+#[must_use]
+pub struct ServiceBuilder {
+    access: AccessRules,
+    connection: ConnectionConfig,
+    stream: StreamConfig,
+    limits: SessionLimits,
+    max_connections: NonZeroUsize,
+    handlers_within: Duration,
+    http_sse: Option<(String, HttpSse, OnSession)>,
+    events: Vec<(String, OnEvents)>,
+}
+
+impl Default for ServiceBuilder {
+    fn default() -> ServiceBuilder {
+        ServiceBuilder {
+            access: AccessRules::loopback(),
+            connection: ConnectionConfig::default(),
+            stream: StreamConfig::default(),
+            limits: SessionLimits::default(),
+            max_connections: NonZeroUsize::new(10_000).unwrap_or(NonZeroUsize::MIN),
+            handlers_within: Duration::from_secs(15),
+            http_sse: None,
+            events: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for ServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl ServiceBuilder {
+    /// Who may ask, by `Host` and `Origin`. Default: loopback names, and pages of the server itself.
+    pub fn access(mut self, access: AccessRules) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The limits and deadlines of requests.
+    pub fn connection(mut self, config: ConnectionConfig) -> Self {
+        self.connection = config;
+        self
+    }
+
+    /// The settings of plain event streams. Sessions have their own in [`HttpSse`].
+    pub fn stream(mut self, config: StreamConfig) -> Self {
+        self.stream = config;
+        self
+    }
+
+    /// The limits of sessions.
+    pub fn sessions(mut self, limits: SessionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Connections at once. Default 10,000; those past it are told with a 503.
+    pub fn max_connections(mut self, connections: NonZeroUsize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// How long a shutdown waits for the application's handlers after the last connection. Default 15 s.
+    pub fn handlers_within(mut self, within: Duration) -> Self {
+        self.handlers_within = within;
+        self
+    }
+
+    /// Serves MCP over HTTP+SSE: sessions at `GET path`. `on_session` runs for each session, in a task of its
+    /// own; when it returns or panics, the session ends.
+    pub fn http_sse<F, Fut>(mut self, path: impl Into<String>, config: HttpSse, on_session: F) -> Self
+    where
+        F: Fn(Session) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.http_sse = Some((path.into(), config, Box::new(move |session| Box::pin(on_session(session)))));
+        self
+    }
+
+    /// Serves plain event streams at `GET path`. `on_events` runs for each stream, in a task of its own; the
+    /// stream finishes when the last sender is dropped.
+    pub fn events<F, Fut>(mut self, path: impl Into<String>, on_events: F) -> Self
+    where
+        F: Fn(EventSender, RequestHead) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let handler: OnEvents = Box::new(move |sender, head| Box::pin(on_events(sender, head)));
+        self.events.push((path.into(), handler));
+        self
+    }
+
+    /// Checks the parts.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the setting that is out of its range.
+    pub fn build(self) -> Result<Service, ConfigError> {
+        self.limits.check()?;
+        let mut routes = Routes::new(self.access);
+        let (http_sse, on_session) = match self.http_sse {
+            Some((path, config, on_session)) => {
+                check_path("path", &path)?;
+                check_path("message_path", &config.message_path)?;
+                routes = routes.http_sse(&path, &config);
+                (config, Some(on_session))
+            }
+            None => (HttpSse::default(), None),
+        };
+        let mut on_events = Vec::new();
+        for (path, handler) in self.events {
+            check_path("events", &path)?;
+            routes = routes.events(&path);
+            on_events.push(handler);
+        }
+        Ok(Service {
+            routes,
+            connection: Arc::new(self.connection),
+            stream: Arc::new(self.stream),
+            http_sse: Arc::new(http_sse),
+            limits: self.limits,
+            max_connections: self.max_connections,
+            handlers_within: self.handlers_within,
+            on_session,
+            on_events,
+        })
+    }
+}
+
+fn check_path(setting: &'static str, path: &str) -> Result<(), ConfigError> {
+    let plain = path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#'));
+    if path.starts_with('/') && plain {
+        return Ok(());
+    }
+    Err(ConfigError::new(setting, format!("{path:?}"), "a path that begins with a slash, in visible ASCII"))
+}

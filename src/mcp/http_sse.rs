@@ -1,0 +1,398 @@
+//! HTTP+SSE, the transport of revision 2024-11-05: its settings, and the one stream that a session speaks on.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::{Message, SessionId};
+use crate::{
+    Close, CloseReason, ConfigError, Cursor, Disconnect, EventId, EventStream, Framing, Journal, PushError,
+    ReplayError, Step, StreamConfig, Tick,
+};
+
+/// Which ends of a response keep the session, so that the client's next `GET` takes it up where it was.
+///
+/// HTTP+SSE has no resumption of its own. With it, every event carries an id, and a client that reconnects with
+/// `Last-Event-ID` (as every `EventSource` does) comes back into its session instead of into a new one that it
+/// never initialized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resumption {
+    /// None: the session ends with its response, and events carry no ids.
+    Off,
+    /// The ends that were the server's wish: stalled, lagged, longest lifetime reached. A client that hangs up
+    /// ends its session at once.
+    #[default]
+    ServerClosed,
+    /// Those, and every disconnect: for clients behind proxies that cut their streams. A session that its
+    /// client has left is then only freed by the time limit.
+    Always,
+}
+
+impl Resumption {
+    /// Whether a session outlives a response that ended like this.
+    #[must_use]
+    pub fn keeps(self, reason: CloseReason) -> bool {
+        let by_server = match reason {
+            CloseReason::Stalled { .. }
+            | CloseReason::Lagged { .. }
+            | CloseReason::Expired
+            | CloseReason::Spinning { .. } => true,
+            CloseReason::Disconnected(Disconnect::Eof | Disconnect::Reset | Disconnect::Io)
+            | CloseReason::Abandoned => {
+                return self == Resumption::Always;
+            }
+            CloseReason::Finished
+            | CloseReason::Aborted
+            | CloseReason::DrainTimedOut
+            | CloseReason::RapidFrames { .. }
+            | CloseReason::FaultLimit { .. }
+            | CloseReason::Superseded => false,
+        };
+        by_server && self != Resumption::Off
+    }
+}
+
+/// Where clients are told to POST: in front of `/message?session_id=…`.
+///
+/// An absolute path needs no knowledge of the public name, and is what clients that check the origin accept. It
+/// is never made from request headers.
+///
+/// ```
+/// use sansio_sse::mcp::PublicBase;
+///
+/// assert_eq!(PublicBase::prefix("/gateway")?.as_str(), "/gateway");
+/// assert_eq!(PublicBase::url("https://mcp.example/gw/")?.as_str(), "https://mcp.example/gw");
+/// assert!(PublicBase::url("https://mcp.example/\r\ndata: forged").is_err());
+/// # Ok::<(), sansio_sse::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicBase(String);
+
+impl PublicBase {
+    /// An absolute URL, for clients that reach the server by another name than the one they asked.
+    ///
+    /// # Errors
+    /// [`ConfigError`] unless it is `http://` or `https://`, a host, perhaps a port and a path, in visible
+    /// ASCII and without user information, query or fragment.
+    pub fn url(url: &str) -> Result<PublicBase, ConfigError> {
+        let refused = || {
+            ConfigError::new("base_url", shown(url), "http(s)://host[:port][/path] without query, fragment and user")
+        };
+        let (scheme, rest) = url.split_once("://").ok_or_else(refused)?;
+        let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        let authority = rest.split('/').next().unwrap_or_default();
+        if !known || !is_plain(rest) || authority.contains('@') || !crate::http1::is_authority(authority) {
+            return Err(refused());
+        }
+        Ok(PublicBase(url.trim_end_matches('/').into()))
+    }
+
+    /// A path in front of the server's own, as a proxy publishes it. The empty one is the default.
+    ///
+    /// # Errors
+    /// [`ConfigError`] unless it is empty or begins with one slash, in visible ASCII, without query and fragment.
+    pub fn prefix(prefix: &str) -> Result<PublicBase, ConfigError> {
+        let trimmed = prefix.trim_end_matches('/');
+        let is_path = trimmed.starts_with('/') && !trimmed.starts_with("//") && is_plain(trimmed);
+        if !trimmed.is_empty() && !is_path {
+            return Err(ConfigError::new("prefix", shown(prefix), "a path that begins with one slash"));
+        }
+        Ok(PublicBase(trimmed.into()))
+    }
+
+    /// The text that is put in front.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path in it: of a URL, what follows the authority.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
+        rest.find('/').map_or("", |at| &rest[at..])
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'\\' | b'"' | b'<' | b'>'))
+}
+
+fn shown(text: &str) -> String {
+    alloc::format!("{text:?}")
+}
+
+/// What the sessions of an HTTP+SSE endpoint have in common.
+#[derive(Clone, Debug)]
+pub struct HttpSse {
+    /// The settings of their streams.
+    pub stream: Arc<StreamConfig>,
+    /// Where clients are told to POST.
+    pub base: PublicBase,
+    /// The path behind it. Default `/message`.
+    pub message_path: String,
+    /// Which ends of a response keep the session.
+    pub resumption: Resumption,
+}
+
+impl Default for HttpSse {
+    fn default() -> HttpSse {
+        HttpSse {
+            stream: Arc::default(),
+            base: PublicBase::default(),
+            message_path: String::from("/message"),
+            resumption: Resumption::default(),
+        }
+    }
+}
+
+impl HttpSse {
+    /// ContextForge's bytes and decisions: see [`StreamConfig::contextforge`]. Its endpoint is an absolute URL.
+    #[must_use]
+    pub fn contextforge(base: PublicBase) -> HttpSse {
+        let stream = Arc::new(StreamConfig::contextforge());
+        HttpSse { stream, base, resumption: Resumption::Off, ..HttpSse::default() }
+    }
+
+    /// The data of the endpoint event of a session.
+    #[must_use]
+    pub fn endpoint(&self, id: &SessionId) -> String {
+        alloc::format!("{}{}?session_id={id}", self.base.as_str(), self.message_path)
+    }
+}
+
+/// What a session sends: the endpoint event, then messages, and nothing else.
+///
+/// By its methods no frame can be sent but a [`Message`]: no second endpoint event, no block without data, no
+/// event of another type; each of these ends the session of some client. It outlives its responses where the
+/// session does.
+#[derive(Debug)]
+pub struct SessionStream {
+    config: Arc<HttpSse>,
+    endpoint: Box<str>,
+    response: EventStream,
+    log: Option<Log>,
+    /// The response has ended, and the session waits for the next one.
+    detached: bool,
+    generation: u32,
+    /// How the response before this one ended.
+    before: Option<Close>,
+}
+
+/// The session's memory for the next response.
+#[derive(Debug)]
+struct Log {
+    journal: Journal,
+    cursor: Cursor,
+}
+
+/// A message that was not accepted, handed back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// The queue is full; there is room again once the client has taken something.
+    Full(Message),
+    /// The session's stream is over.
+    Closed(Message),
+}
+
+impl SendError {
+    /// The message.
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        match self {
+            SendError::Full(message) | SendError::Closed(message) => message,
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::Full(_) => "the session's queue is full",
+            SendError::Closed(_) => "the session is closed",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
+impl SessionStream {
+    /// The stream of a new session: `head` and the endpoint event wait to be written. `stream` is the
+    /// session's number in event ids; it should be unguessable, since a client that reconnects shows it.
+    #[must_use]
+    pub fn open(now: Tick, config: Arc<HttpSse>, id: &SessionId, stream: u64, head: Box<[u8]>, framing: Framing) -> Self {
+        let endpoint = config.endpoint(id).into_boxed_str();
+        let log = match config.resumption {
+            Resumption::Off => None,
+            Resumption::ServerClosed | Resumption::Always => {
+                let (frames, bytes) = config.stream.queue_limits();
+                let journal = Journal::new(stream, frames, bytes);
+                let cursor = journal.tail();
+                Some(Log { journal, cursor })
+            }
+        };
+        let after = log.as_ref().map(|log| log.journal.last_id());
+        let response = open_response(now, &config, &endpoint, after, head, framing);
+        SessionStream { config, endpoint, response, log, detached: false, generation: 0, before: None }
+    }
+
+    /// Takes the session up in a new response, behind the event `last`. The old response, if it still runs, is
+    /// over without a word: its driver sees another stream in its place.
+    ///
+    /// # Errors
+    /// [`ReplayError`] if what follows `last` can't be said again; the session is as it was.
+    pub fn reattach(&mut self, now: Tick, last: EventId, head: Box<[u8]>, framing: Framing) -> Result<(), ReplayError> {
+        let Some(log) = &mut self.log else { return Err(ReplayError::OtherStream) };
+        let mut cursor = log.journal.resume(last)?;
+        let mut response = open_response(now, &self.config, &self.endpoint, Some(last), head, framing);
+        cursor.fill(now, &log.journal, &mut response)?;
+        log.cursor = cursor;
+        self.response.supersede(now);
+        self.before = self.response.closed().copied();
+        self.response = response;
+        self.generation = self.generation.wrapping_add(1);
+        self.detached = false;
+        Ok(())
+    }
+
+    /// Sends a message: an event `message`, its data the JSON in one line.
+    ///
+    /// # Errors
+    /// [`SendError`] with the message, if there is no room for it or the stream is over.
+    pub fn send(&mut self, now: Tick, message: Message) -> Result<(), SendError> {
+        if !self.detached && !self.response.is_open() {
+            return Err(SendError::Closed(message));
+        }
+        let Ok(frame) = self.config.stream.frame("message", message.as_str(), false).build() else {
+            return Err(SendError::Closed(message)); // Not reached: the event's type is a constant.
+        };
+        match &mut self.log {
+            None => self.response.push(now, frame).map_err(|error| match error {
+                PushError::Full(_) => SendError::Full(message),
+                PushError::Closed(_) => SendError::Closed(message),
+            }),
+            Some(log) => {
+                let len = frame.as_bytes().len();
+                let at_tail = log.cursor == log.journal.tail();
+                let staged = self.detached || !at_tail || self.response.has_room(len);
+                if !staged || !log.journal.has_room(len, &log.cursor) {
+                    return Err(SendError::Full(message));
+                }
+                log.journal.append(frame);
+                self.refill(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether [`send`](Self::send) would take a message now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let response = self.detached || self.response.has_room(1);
+        response && self.log.as_ref().is_none_or(|log| log.journal.has_room(1, &log.cursor))
+    }
+
+    /// Whether messages are still taken, room provided.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.detached || self.response.is_open()
+    }
+
+    /// See [`EventStream::finish`].
+    pub fn finish(&mut self, now: Tick) {
+        self.detached = false;
+        self.response.finish(now);
+    }
+
+    /// See [`EventStream::abort`].
+    pub fn abort(&mut self, now: Tick) {
+        self.detached = false;
+        self.response.abort(now);
+    }
+
+    /// See [`EventStream::handle_fault`].
+    pub fn handle_fault(&mut self, now: Tick) {
+        self.fact(now, |response| response.handle_fault(now));
+    }
+
+    /// See [`EventStream::handle_wrote`].
+    pub fn handle_wrote(&mut self, now: Tick, n: usize) {
+        self.fact(now, |response| response.handle_wrote(now, n));
+    }
+
+    /// See [`EventStream::handle_input`].
+    pub fn handle_input(&mut self, now: Tick, n: usize) {
+        self.fact(now, |response| response.handle_input(now, n));
+    }
+
+    /// See [`EventStream::handle_disconnect`].
+    pub fn handle_disconnect(&mut self, now: Tick, how: Disconnect) {
+        self.fact(now, |response| response.handle_disconnect(now, how));
+    }
+
+    /// See [`EventStream::handle_timeout`].
+    pub fn handle_timeout(&mut self, now: Tick) {
+        self.fact(now, |response| response.handle_timeout(now));
+    }
+
+    /// See [`EventStream::handle_abandoned`].
+    pub fn handle_abandoned(&mut self, now: Tick) {
+        self.fact(now, |response| response.handle_abandoned(now));
+    }
+
+    /// See [`EventStream::poll`]: of the current response.
+    pub fn poll(&self) -> Step<'_> {
+        self.response.poll()
+    }
+
+    /// The number of the current response, from 0.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// How the response of that number ended, if it has.
+    #[must_use]
+    pub fn close_of(&self, generation: u32) -> Option<Close> {
+        if generation == self.generation { self.response.closed().copied() } else { self.before }
+    }
+
+    fn fact(&mut self, now: Tick, tell: impl FnOnce(&mut EventStream)) {
+        let was_over = self.response.closed().is_some();
+        tell(&mut self.response);
+        match self.response.closed().map(|close| close.reason) {
+            None => self.refill(now),
+            Some(reason) => self.detached |= !was_over && self.config.resumption.keeps(reason),
+        }
+    }
+
+    fn refill(&mut self, now: Tick) {
+        if let Some(log) = &mut self.log {
+            // A cursor behind the journal's start is kept from arising by the check in `send`.
+            let _ = log.cursor.fill(now, &log.journal, &mut self.response);
+        }
+    }
+}
+
+/// A response with the endpoint event as its first: type, id, data, retry, in one block.
+fn open_response(
+    now: Tick,
+    config: &HttpSse,
+    endpoint: &str,
+    after: Option<EventId>,
+    head: Box<[u8]>,
+    framing: Framing,
+) -> EventStream {
+    let mut response = EventStream::with_head(now, Arc::clone(&config.stream), head, framing);
+    let id = after.map(|id| alloc::format!("{id}"));
+    let mut frame = config.stream.frame("endpoint", endpoint, true);
+    if let Some(id) = &id {
+        frame = frame.id(id);
+    }
+    // Neither fails: the fields are checked text, and an empty queue takes any frame.
+    if let Ok(frame) = frame.build() {
+        let _ = response.push_opening(now, frame);
+    }
+    response
+}

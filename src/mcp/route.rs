@@ -1,0 +1,268 @@
+//! [`Routes`]: what a request asks for, decided from its head alone.
+//!
+//! Who may ask is decided first, for every method and path; then the path, the method, and what the head must
+//! say. Nothing here knows which sessions exist.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{HttpSse, Message, MessageError, PostError, PostOutcome, SessionId};
+use crate::access::{AccessError, AccessRules};
+use crate::http1::{RequestHead, Response};
+use crate::{EventId, media_type};
+
+/// What clients are asked to wait after a 503.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The paths of a server, and who may ask for them.
+///
+/// ```
+/// use sansio_sse::http1::{HeadLimits, RequestHead};
+/// use sansio_sse::mcp::{HttpSse, Route, Routes};
+/// use sansio_sse::AccessRules;
+///
+/// let routes = Routes::new(AccessRules::loopback()).http_sse("/sse", &HttpSse::default()).events("/events");
+/// let head = |raw: &str| RequestHead::parse(raw.as_bytes(), &HeadLimits::default()).unwrap();
+///
+/// let get = head("GET /sse HTTP/1.1\r\nHost: localhost:4444\r\n\r\n");
+/// assert_eq!(routes.route(&get), Route::OpenSession { last: None });
+///
+/// let rebound = head("GET /sse HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+/// let Route::Answer(refusal) = routes.route(&rebound) else { panic!("let in") };
+/// assert_eq!(refusal.status(), 403);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Routes {
+    access: AccessRules,
+    paths: Vec<(String, Endpoint)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Session,
+    Message,
+    Events(usize),
+}
+
+impl Endpoint {
+    /// For `Allow` (RFC 9110 §10.2.1).
+    fn methods(self) -> &'static str {
+        match self {
+            Endpoint::Session | Endpoint::Events(_) => "GET",
+            Endpoint::Message => "POST",
+        }
+    }
+}
+
+/// What to do with a request.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Route {
+    /// Open a session of HTTP+SSE, or take up the one whose event the client saw last.
+    OpenSession {
+        /// `Last-Event-ID`, if the client sent one.
+        last: Option<LastSeen>,
+    },
+    /// A message for this session: if there is one, receive the body and read it as one.
+    Message(SessionId),
+    /// Open a plain event stream: the one registered at this place, from 0.
+    Events(usize),
+    /// Answer with this, and nothing else.
+    Answer(Response),
+}
+
+/// What a reconnecting client says it saw last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastSeen {
+    /// An event of ours.
+    Event(EventId),
+    /// Something that was never given out here.
+    Unknown,
+}
+
+impl Routes {
+    /// No paths yet; `access` says who may ask.
+    #[must_use]
+    pub fn new(access: AccessRules) -> Routes {
+        Routes { access, paths: Vec::new() }
+    }
+
+    /// Adds HTTP+SSE: sessions at `GET path`, messages at `POST` of the message path. Under a public prefix both
+    /// are known with it as well, so that it does not matter whether the proxy in front takes it off.
+    #[must_use]
+    pub fn http_sse(mut self, path: &str, config: &HttpSse) -> Routes {
+        let prefix = config.base.path();
+        for (path, endpoint) in [(path, Endpoint::Session), (config.message_path.as_str(), Endpoint::Message)] {
+            self.paths.push((path.to_string(), endpoint));
+            if !prefix.is_empty() {
+                self.paths.push((alloc::format!("{prefix}{path}"), endpoint));
+            }
+        }
+        self
+    }
+
+    /// Adds a plain event stream at `GET path`. The first is [`Route::Events`]`(0)`, and so on.
+    #[must_use]
+    pub fn events(mut self, path: &str) -> Routes {
+        let place = self.paths.iter().filter(|(_, endpoint)| matches!(endpoint, Endpoint::Events(_))).count();
+        self.paths.push((path.to_string(), Endpoint::Events(place)));
+        self
+    }
+
+    /// Decides about a request.
+    pub fn route(&self, head: &RequestHead) -> Route {
+        self.decide(head).unwrap_or_else(|refusal| Route::Answer(self.with_cors(head, refusal)))
+    }
+
+    fn decide(&self, head: &RequestHead) -> Result<Route, Response> {
+        self.access.check(head.authority(), head.headers_named("origin")).map_err(|error| match error {
+            AccessError::NoHost => refuse(400, &error.to_string()),
+            AccessError::Host | AccessError::Origin | AccessError::RepeatedOrigin => refuse(403, &error.to_string()),
+        })?;
+        let endpoint = self.paths.iter().find(|(path, _)| path == head.path()).map(|(_, endpoint)| *endpoint);
+        let endpoint = match endpoint {
+            // RFC 9110 §9.3.8: an echo of the request would tell a page the credentials that it may not see.
+            _ if head.method() == "TRACE" => {
+                return Err(refuse(405, "TRACE is not allowed").header("Allow", "GET, POST"));
+            }
+            None => return Err(refuse(404, "no such path")),
+            Some(endpoint) => endpoint,
+        };
+        if head.method() == "OPTIONS" && self.cors_origin(head).is_some() {
+            return Err(Response::new(204)
+                .header("Access-Control-Allow-Methods", endpoint.methods())
+                .header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version")
+                .header("Access-Control-Max-Age", "600"));
+        }
+        if head.method() != endpoint.methods() {
+            let what = alloc::format!("{} is not allowed here", head.method());
+            return Err(refuse(405, &what).header("Allow", endpoint.methods()));
+        }
+        match endpoint {
+            Endpoint::Session => {
+                accepts_events(head)?;
+                Ok(Route::OpenSession { last: last_seen(head) })
+            }
+            Endpoint::Events(place) => {
+                accepts_events(head)?;
+                Ok(Route::Events(place))
+            }
+            Endpoint::Message => message_route(head).map(Route::Message),
+        }
+    }
+
+    /// The headers that let the page of an allowed origin read an answer; none where no origin is configured.
+    #[must_use]
+    pub fn with_cors(&self, head: &RequestHead, response: Response) -> Response {
+        match self.cors_origin(head) {
+            Some(origin) => response.header("Access-Control-Allow-Origin", &origin).header("Vary", "Origin"),
+            None => response,
+        }
+    }
+
+    /// The request's origin, if it is one that was configured.
+    #[must_use]
+    pub fn cors_origin(&self, head: &RequestHead) -> Option<String> {
+        let origin = core::str::from_utf8(head.header("origin")?).ok()?;
+        self.access.cors_origin(origin).then(|| origin.to_string())
+    }
+}
+
+fn accepts_events(head: &RequestHead) -> Result<(), Response> {
+    if media_type::accepts_event_stream(head.headers_named("accept")) {
+        return Ok(());
+    }
+    Err(refuse(406, "only text/event-stream is served here"))
+}
+
+/// HTML §9.2.4 sends the id as UTF-8; an empty one is never sent, and means none.
+fn last_seen(head: &RequestHead) -> Option<LastSeen> {
+    let last = head.header("last-event-id").filter(|last| !last.is_empty())?;
+    let id = core::str::from_utf8(last).ok().and_then(|text| text.parse().ok());
+    Some(id.map_or(LastSeen::Unknown, LastSeen::Event))
+}
+
+fn message_route(head: &RequestHead) -> Result<SessionId, Response> {
+    let mut ids = head.query().unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("session_id="));
+    let id = ids.next().ok_or_else(|| refuse(400, "session_id is missing"))?;
+    if ids.next().is_some() {
+        return Err(refuse(400, "session_id is given twice"));
+    }
+    let id = SessionId::parse(id).map_err(|error| refuse(400, &error.to_string()))?;
+    // RFC 9110 §15.5.16. It also keeps out what a page may send to any site without asking: forms and text.
+    if !head.header("content-type").is_some_and(media_type::is_json) {
+        return Err(refuse(415, "only application/json is accepted"));
+    }
+    if head.header("content-encoding").is_some() {
+        return Err(refuse(415, "no content coding is accepted"));
+    }
+    Ok(id)
+}
+
+/// A refusal with its reason as text.
+pub(super) fn refuse(status: u16, reason: &str) -> Response {
+    Response::text(status, reason)
+}
+
+/// The answers to messages, by what became of them.
+impl Response {
+    /// 202: the message's place in the application's queue is certain.
+    #[must_use]
+    pub fn accepted() -> Response {
+        Response::new(202)
+    }
+
+    /// 404: no such session, or it has ended; whichever it is stays unsaid.
+    #[must_use]
+    pub fn unknown_session() -> Response {
+        refuse(404, "no such session")
+    }
+
+    /// 503 with `Retry-After`.
+    #[must_use]
+    pub fn busy(reason: &str) -> Response {
+        refuse(503, reason).header("Retry-After", &RETRY_AFTER.as_secs().to_string())
+    }
+
+    /// 204: the session that a reconnecting client was in is over. It tells an `EventSource` to stop
+    /// reconnecting (HTML §9.2.3), where a new session would only refuse all that its client says, unseen.
+    #[must_use]
+    pub fn session_over() -> Response {
+        Response::new(204)
+    }
+}
+
+impl From<PostError> for Response {
+    fn from(error: PostError) -> Response {
+        match error {
+            PostError::Unknown => Response::unknown_session(),
+            PostError::QueueFull => Response::busy("the application's queue is full"),
+        }
+    }
+}
+
+impl From<PostOutcome> for Response {
+    fn from(outcome: PostOutcome) -> Response {
+        match outcome {
+            PostOutcome::Accepted => Response::accepted(),
+            PostOutcome::QueueFull => Response::busy("the application's queue stayed full"),
+            PostOutcome::Ended => Response::unknown_session(),
+        }
+    }
+}
+
+impl From<&MessageError> for Response {
+    /// 400 with a JSON-RPC error whose id is null (JSON-RPC 2.0 §5).
+    fn from(error: &MessageError) -> Response {
+        Response::json(400, super::error_body(error))
+    }
+}
+
+/// Reads the body of a POST.
+///
+/// # Errors
+/// The answer that it deserves; the session it came for is as it was.
+pub fn read_message(body: &[u8]) -> Result<Message, Response> {
+    Message::parse(body).map_err(|error| Response::from(&error))
+}
