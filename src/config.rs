@@ -43,6 +43,16 @@ pub enum KeepAlive {
 }
 
 impl KeepAlive {
+    /// The keep-alive of ContextForge: an event `keepalive` with the data `{}`.
+    #[must_use]
+    pub fn contextforge(every: Duration, retry: Retry) -> KeepAlive {
+        let retry = match retry {
+            Retry::Every(after) => Some(after),
+            Retry::First(_) | Retry::Never => None,
+        };
+        KeepAlive::Frame { frame: Frame::keep_alive_event(retry), every }
+    }
+
     pub(crate) fn every(&self) -> Option<Duration> {
         match self {
             KeepAlive::Off => None,
@@ -293,10 +303,9 @@ impl Default for StreamConfigBuilder {
 impl StreamConfigBuilder {
     /// The settings of [`StreamConfig::contextforge`], to be changed one by one.
     pub fn contextforge() -> StreamConfigBuilder {
-        let retry = secs(5);
-        let frame = Frame::keep_alive_event(retry);
+        let retry = Retry::Every(secs(5));
         StreamConfigBuilder {
-            keep_alive: KeepAlive::Frame { frame, every: secs(30) },
+            keep_alive: KeepAlive::contextforge(secs(30), retry),
             keep_alive_at_start: true,
             lag_after: None,
             spin_guard: SpinGuard::EveryFrame {
@@ -305,7 +314,7 @@ impl StreamConfigBuilder {
                 window: Some((secs(1), count(50))),
             },
             line_end: LineEnd::CrLf,
-            retry: Retry::Every(retry),
+            retry,
             ..StreamConfigBuilder::default()
         }
     }

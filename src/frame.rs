@@ -93,9 +93,9 @@ impl Frame {
     }
 
     /// The keep-alive of ContextForge: `event: keepalive`, `data: {}`.
-    pub(crate) fn keep_alive_event(retry: Duration) -> Frame {
-        let fields = FrameBuilder { event: Some("keepalive"), data: Some("{}"), ..FrameBuilder::default() };
-        fields.retry(retry).line_end(LineEnd::CrLf).encode()
+    pub(crate) fn keep_alive_event(retry: Option<Duration>) -> Frame {
+        let (event, data) = (Some("keepalive"), Some("{}"));
+        FrameBuilder { event, data, retry, line_end: LineEnd::CrLf, ..FrameBuilder::default() }.encode()
     }
 
     /// The encoded bytes.

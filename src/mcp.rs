@@ -13,8 +13,8 @@ mod session_id;
 mod sessions;
 
 pub use http_sse::{HttpSse, PublicBase, Resumption, SendError, SessionStream};
-pub use message::{Message, MessageError, error_body};
-pub use route::{LastSeen, Route, Routes, read_message};
+pub use message::{Message, MessageError, MessageKind, error_body};
+pub use route::{LastSeen, Route, Routes, StreamKind, read_message};
 pub use session_id::{SessionId, SessionIdError};
 pub use sessions::{
     Attachment, OpenError, PostError, PostId, PostOutcome, Posted, SessionEnd, SessionEvent, SessionLimits,

@@ -251,11 +251,11 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
             let len = read.min(buffer.len());
             let got = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]);
             let now = self.shared.clock.now();
-            match got {
+            match &got {
                 Poll::Ready(Ok(0)) => inner.machine.handle_disconnect(now, Disconnect::Eof),
-                Poll::Ready(Ok(n)) => inner.machine.handle_input(now, n),
+                Poll::Ready(Ok(n)) => inner.machine.handle_input(now, *n),
                 Poll::Ready(Err(error)) => {
-                    if let Some(how) = disconnect(&error) {
+                    if let Some(how) = disconnect(error) {
                         inner.machine.handle_disconnect(now, how);
                     }
                 }

@@ -66,6 +66,12 @@ impl ServerHandle {
         self.shared.tasks.count(Kind::Handler)
     }
 
+    /// Waits until no connection is open and no handler runs.
+    pub async fn gone(&self) {
+        self.shared.tasks.gone(Kind::Connection).await;
+        self.shared.tasks.gone(Kind::Handler).await;
+    }
+
     /// Ends every task at once, for a second signal: nothing is drained.
     pub fn abort(&self) {
         self.shared.tasks.abort();

@@ -82,7 +82,7 @@ impl PublicBase {
         let (scheme, rest) = url.split_once("://").ok_or_else(refused)?;
         let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         let authority = rest.split('/').next().unwrap_or_default();
-        if !known || !is_plain(rest) || authority.contains('@') || !crate::http1::is_authority(authority) {
+        if !known || !is_plain(rest) || authority.contains('@') || !crate::http1::is_authority(authority.as_bytes()) {
             return Err(refused());
         }
         Ok(PublicBase(url.trim_end_matches('/').into()))

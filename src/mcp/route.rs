@@ -3,14 +3,15 @@
 //! Who may ask is decided first, for every method and path; then the path, the method, and what the head must
 //! say. Nothing here knows which sessions exist.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{HttpSse, Message, MessageError, PostError, PostOutcome, SessionId};
 use crate::access::{AccessError, AccessRules};
-use crate::http1::{RequestHead, Response};
-use crate::{EventId, media_type};
+use crate::http1::{RequestHead, Response, Version, stream_head};
+use crate::{EventId, Framing, media_type};
 
 /// What clients are asked to wait after a 503.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -23,7 +24,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// use sansio_sse::AccessRules;
 ///
 /// let routes = Routes::new(AccessRules::loopback()).http_sse("/sse", &HttpSse::default()).events("/events");
-/// let head = |raw: &str| RequestHead::parse(raw.as_bytes(), &HeadLimits::default()).unwrap();
+/// let head = |raw: &str| RequestHead::parse(HeadLimits::default(), &mut raw.as_bytes()).unwrap().unwrap();
 ///
 /// let get = head("GET /sse HTTP/1.1\r\nHost: localhost:4444\r\n\r\n");
 /// assert_eq!(routes.route(&get), Route::OpenSession { last: None });
@@ -70,6 +71,15 @@ pub enum Route {
     Events(usize),
     /// Answer with this, and nothing else.
     Answer(Response),
+}
+
+/// What a response of events is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// A session of HTTP+SSE.
+    Session,
+    /// A plain event stream.
+    Events,
 }
 
 /// What a reconnecting client says it saw last.
@@ -124,20 +134,20 @@ impl Routes {
         let endpoint = match endpoint {
             // RFC 9110 §9.3.8: an echo of the request would tell a page the credentials that it may not see.
             _ if head.method() == "TRACE" => {
-                return Err(refuse(405, "TRACE is not allowed").header("Allow", "GET, POST"));
+                return Err(refuse(405, "TRACE is not allowed").with("Allow", "GET, POST"));
             }
             None => return Err(refuse(404, "no such path")),
             Some(endpoint) => endpoint,
         };
         if head.method() == "OPTIONS" && self.cors_origin(head).is_some() {
-            return Err(Response::new(204)
-                .header("Access-Control-Allow-Methods", endpoint.methods())
-                .header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version")
-                .header("Access-Control-Max-Age", "600"));
+            return Err(Response::empty(204)
+                .with("Access-Control-Allow-Methods", endpoint.methods())
+                .with("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version")
+                .with("Access-Control-Max-Age", "600"));
         }
         if head.method() != endpoint.methods() {
             let what = alloc::format!("{} is not allowed here", head.method());
-            return Err(refuse(405, &what).header("Allow", endpoint.methods()));
+            return Err(refuse(405, &what).with("Allow", endpoint.methods()));
         }
         match endpoint {
             Endpoint::Session => {
@@ -156,9 +166,38 @@ impl Routes {
     #[must_use]
     pub fn with_cors(&self, head: &RequestHead, response: Response) -> Response {
         match self.cors_origin(head) {
-            Some(origin) => response.header("Access-Control-Allow-Origin", &origin).header("Vary", "Origin"),
+            Some(origin) => response.with("Access-Control-Allow-Origin", &origin).with("Vary", "Origin"),
             None => response,
         }
+    }
+
+    /// The head of a response of events: chunked, or up to the end of the connection for HTTP/1.0. It is never to
+    /// be stored, nor held back by a proxy, nor compressed, whatever the client accepts.
+    #[must_use]
+    pub fn stream_head(&self, head: &RequestHead, kind: StreamKind) -> (Box<[u8]>, Framing) {
+        let mut headers = Vec::from([
+            ("Content-Type", "text/event-stream"),
+            ("Cache-Control", "no-cache"),
+            ("Connection", "keep-alive"),
+            ("X-Accel-Buffering", "no"),
+        ]);
+        if kind == StreamKind::Session {
+            // The endpoint event names the session: its URL stays out of `Referer`.
+            headers.extend([("X-MCP-SSE", "true"), ("Referrer-Policy", "no-referrer")]);
+        }
+        let origin = self.cors_origin(head);
+        if let Some(origin) = &origin {
+            headers.extend([("Access-Control-Allow-Origin", origin.as_str()), ("Vary", "Origin")]);
+        }
+        let framing = match head.version() {
+            Version::Http11 => Framing::Chunked,
+            Version::Http10 => {
+                headers.retain(|(name, _)| *name != "Connection");
+                Framing::Raw
+            }
+        };
+        // No header is refused: all are constants, but for an origin that has been parsed.
+        (stream_head(head.version(), &headers).unwrap_or_default().into_boxed_slice(), framing)
     }
 
     /// The request's origin, if it is one that was configured.
@@ -202,15 +241,21 @@ fn message_route(head: &RequestHead) -> Result<SessionId, Response> {
 
 /// A refusal with its reason as text.
 pub(super) fn refuse(status: u16, reason: &str) -> Response {
-    Response::text(status, reason)
+    Response::text(status, alloc::format!("{reason}\n"))
 }
 
 /// The answers to messages, by what became of them.
 impl Response {
+    /// Adds a header whose value is known to be fit for one; any other is left out.
+    fn with(self, name: &str, value: &str) -> Response {
+        let unchanged = self.clone();
+        self.header(name, value).unwrap_or(unchanged)
+    }
+
     /// 202: the message's place in the application's queue is certain.
     #[must_use]
     pub fn accepted() -> Response {
-        Response::new(202)
+        Response::empty(202)
     }
 
     /// 404: no such session, or it has ended; whichever it is stays unsaid.
@@ -222,14 +267,14 @@ impl Response {
     /// 503 with `Retry-After`.
     #[must_use]
     pub fn busy(reason: &str) -> Response {
-        refuse(503, reason).header("Retry-After", &RETRY_AFTER.as_secs().to_string())
+        refuse(503, reason).with("Retry-After", &RETRY_AFTER.as_secs().to_string())
     }
 
     /// 204: the session that a reconnecting client was in is over. It tells an `EventSource` to stop
     /// reconnecting (HTML §9.2.3), where a new session would only refuse all that its client says, unseen.
     #[must_use]
     pub fn session_over() -> Response {
-        Response::new(204)
+        Response::empty(204)
     }
 }
 
@@ -255,7 +300,7 @@ impl From<PostOutcome> for Response {
 impl From<&MessageError> for Response {
     /// 400 with a JSON-RPC error whose id is null (JSON-RPC 2.0 §5).
     fn from(error: &MessageError) -> Response {
-        Response::json(400, super::error_body(error))
+        Response::json(400, super::error_body(error).into_bytes())
     }
 }
 

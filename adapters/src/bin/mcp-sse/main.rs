@@ -1,1 +1,25 @@
-fn main() {}
+//! `mcp-sse`: puts a stdio MCP server, or the built-in demo, on the network over HTTP+SSE.
+
+mod bridge;
+mod demo;
+mod lines;
+mod options;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use options::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let Command::Serve(options) = cli.command.unwrap_or_else(Command::without_arguments);
+    match serve::serve(*options) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("mcp-sse: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

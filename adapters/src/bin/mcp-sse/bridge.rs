@@ -1,0 +1,175 @@
+//! One child process a session: JSON-RPC lines between its pipes and the client.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use async_io::Timer;
+use async_process::{Child, ChildStdin, Command};
+use futures_util::future::{Either, select};
+use futures_util::{AsyncRead, AsyncWriteExt};
+use rustix::process::{Pid, Signal, kill_process_group};
+use sansio_sse::mcp::{Message, SendError};
+use sansio_sse_adapters::{Session, SessionSender};
+use tracing::{info, warn};
+
+use crate::lines::{Line, Lines};
+
+/// How long a child has to end after its input was closed, and again after it was asked to terminate.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest line of the child's log that is passed on.
+const LOG_LINE: usize = 8 * 1024;
+
+/// A command, and what it may write.
+#[derive(Clone, Debug)]
+pub(crate) struct Bridge {
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) max_line_bytes: usize,
+}
+
+/// The child's process group. Dropping it kills what is left of it, so that nothing outlives its session.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // The one error that is expected says that nobody is left.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+impl Bridge {
+    /// Starts the command, without a shell: its words come from the command line of this program alone.
+    pub(crate) fn spawn(&self) -> io::Result<Child> {
+        let mut command = std::process::Command::new(&self.program);
+        std::os::unix::process::CommandExt::process_group(command.args(&self.arguments), 0);
+        Command::from(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+    }
+
+    /// Runs a session to its end, and its child.
+    pub(crate) async fn run(&self, mut session: Session) {
+        let mut child = match self.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                warn!(program = %self.program.display(), %error, "the command does not start");
+                return;
+            }
+        };
+        let pid = child.id();
+        let group = Group(i32::try_from(pid).ok().and_then(Pid::from_raw));
+        info!(pid, "child started");
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return; // Not reached: all three are pipes.
+        };
+        let sender = session.sender();
+        let log = pass_log(Lines::new(stderr, LOG_LINE));
+        let from_child = from_child(Lines::new(stdout, self.max_line_bytes), &sender);
+        let to_child = to_child(&mut session, stdin);
+        let mut log = std::pin::pin!(log);
+
+        // The first of the two to end ends the session: the child wrote its last line, or the client is gone.
+        let ended = {
+            let both = select(std::pin::pin!(from_child), std::pin::pin!(to_child));
+            match select(both, log.as_mut()).await {
+                Either::Left((Either::Left(_), _)) => "the child closed its output",
+                Either::Left((Either::Right((why, _)), _)) => why,
+                Either::Right((never, _)) => match never {},
+            }
+        };
+        // Dropped now, so that what the child said last goes out while it ends; and its input is closed.
+        let reason = session.end();
+        drop(session);
+        let status = {
+            let end = end(&mut child, &group);
+            match select(std::pin::pin!(end), log).await {
+                Either::Left((status, _)) => status,
+                Either::Right((never, _)) => match never {},
+            }
+        };
+        match (status, reason) {
+            (Ok(status), Some(reason)) => info!(pid, %status, %reason, "child ended: the session was over"),
+            (Ok(status), None) => info!(pid, %status, "child ended: {ended}"),
+            (Err(error), _) => warn!(pid, %error, "the child's end is not known"),
+        }
+    }
+}
+
+/// Waits for the child to end; asks it to after a while, and makes it after another.
+async fn end(child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
+    for signal in [Signal::TERM, Signal::KILL] {
+        match select(std::pin::pin!(child.status()), Timer::after(PATIENCE)).await {
+            Either::Left((status, _)) => return status,
+            Either::Right(_) => group.signal(signal),
+        }
+    }
+    child.status().await
+}
+
+/// Messages from the client become lines, in their order.
+async fn to_child(session: &mut Session, mut stdin: ChildStdin) -> &'static str {
+    while let Some(message) = session.receive().await {
+        let mut line = Vec::with_capacity(message.len() + 1);
+        line.extend_from_slice(message.as_str().as_bytes());
+        line.push(b'\n');
+        if let Err(error) = stdin.write_all(&line).await {
+            warn!(%error, "the child reads no more");
+            return "the child closed its input";
+        }
+    }
+    "the session was over"
+}
+
+/// Lines become messages. One that is none is dropped with a warning; while the client is slow, the child waits.
+async fn from_child<R: AsyncRead + Unpin>(mut lines: Lines<R>, sender: &SessionSender) {
+    loop {
+        let line = match lines.next().await {
+            Ok(Some(Line::Whole(line))) => line,
+            Ok(Some(Line::TooLong { bytes })) => {
+                warn!(bytes, "a line of the child's is too long: dropped");
+                sender.fault();
+                continue;
+            }
+            Ok(None) => return,
+            Err(error) => {
+                warn!(%error, "the child's output can't be read");
+                return;
+            }
+        };
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        match Message::parse(&line) {
+            Ok(message) => {
+                if message.len() > 1 << 20 {
+                    warn!(bytes = message.len(), "a message of more than 1 MiB: some clients abort on one");
+                }
+                if let Err(SendError::Closed(_) | SendError::Full(_)) = sender.send(message).await {
+                    return;
+                }
+            }
+            Err(error) => warn!(%error, bytes = line.len(), "a line of the child's is no message: dropped"),
+        }
+    }
+}
+
+/// The child's standard error goes to the log, and to no client. Never ends: the child's end does.
+async fn pass_log<R: AsyncRead + Unpin>(mut lines: Lines<R>) -> std::convert::Infallible {
+    loop {
+        match lines.next().await {
+            Ok(Some(Line::Whole(line))) => info!(target: "child", "{}", String::from_utf8_lossy(&line)),
+            Ok(Some(Line::TooLong { bytes })) => info!(target: "child", bytes, "a long line"),
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}

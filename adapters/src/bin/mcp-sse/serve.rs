@@ -1,0 +1,132 @@
+//! `mcp-sse serve`: from the settings to a running server, and through its end.
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_io::Timer;
+use async_signal::{Signal, Signals};
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+use futures_util::stream::StreamExt;
+use sansio_sse_adapters::{Runtime, Server, Service, SmolRuntime};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::bridge::Bridge;
+use crate::demo;
+use crate::options::{LogFormat, RuntimeName, ServeOptions, Settings};
+
+type Failed = Box<dyn Error>;
+
+/// The exit code after a second signal, as shells count an interrupted program.
+const INTERRUPTED: u8 = 130;
+
+/// How long aborted tasks have to let go of what they hold.
+const ABORT_WITHIN: Duration = Duration::from_secs(1);
+
+pub(crate) fn serve(options: ServeOptions) -> Result<ExitCode, Failed> {
+    let settings = options.settings()?;
+    if options.print_config {
+        println!("{settings}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    start_log(&options)?;
+    match options.runtime {
+        RuntimeName::Smol => smol::block_on(run::<SmolRuntime>(&options, settings)),
+        RuntimeName::Tokio => on_tokio(&options, settings),
+    }
+}
+
+#[cfg(feature = "tokio")]
+fn on_tokio(options: &ServeOptions, settings: Settings) -> Result<ExitCode, Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run::<sansio_sse_adapters::TokioRuntime>(options, settings))
+}
+
+#[cfg(not(feature = "tokio"))]
+fn on_tokio(_: &ServeOptions, _: Settings) -> Result<ExitCode, Failed> {
+    Err("--runtime tokio: this build is without it; build with --features tokio".into())
+}
+
+fn start_log(options: &ServeOptions) -> Result<(), Failed> {
+    let filter = EnvFilter::try_new(&options.log).map_err(|error| format!("--log {:?}: {error}", options.log))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match options.log_format {
+        LogFormat::Human => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+async fn run<R: Runtime>(options: &ServeOptions, settings: Settings) -> Result<ExitCode, Failed> {
+    let service = Service::builder()
+        .access(settings.access)
+        .connection(settings.connection)
+        .sessions(settings.sessions)
+        .max_connections(settings.max_connections);
+    let service = match options.command.split_first() {
+        None => service.http_sse("/sse", settings.http_sse, demo::serve),
+        Some((program, arguments)) => {
+            let bridge = Arc::new(Bridge {
+                program: program.clone(),
+                arguments: arguments.to_vec(),
+                max_line_bytes: settings.max_line_bytes.get(),
+            });
+            if find_program(program).is_none() {
+                return Err(format!("no such command: {}", program.display()).into());
+            }
+            service.http_sse("/sse", settings.http_sse, move |session| {
+                let bridge = Arc::clone(&bridge);
+                async move { bridge.run(session).await }
+            })
+        }
+    };
+    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+    let server = Server::<R>::bind(options.listen, service.build()?)
+        .await
+        .map_err(|error| format!("can't listen on {}: {error}", options.listen))?;
+    if !options.listen.ip().is_loopback() {
+        warn!(listen = %options.listen, "reachable from other machines, and nothing here asks who calls");
+    }
+    let addr = server.local_addr();
+    println!("mcp-sse: listening on http://{addr}/sse");
+    println!("try it:  curl -N http://{addr}/sse");
+
+    let handle = server.handle();
+    let (ask, asked) = oneshot::channel::<()>();
+    let running = pin!(server.run(async {
+        // The other half is never dropped before it has asked.
+        let _ = asked.await;
+    }));
+    let signalled = pin!(async {
+        signals.next().await;
+        info!("stopping; once more stops at once");
+        let _ = ask.send(());
+        signals.next().await;
+    });
+    match select(running, signalled).await {
+        Either::Left(((), _)) => Ok(ExitCode::SUCCESS),
+        Either::Right(((), running)) => {
+            warn!("stopped at once");
+            handle.abort();
+            let gone = pin!(handle.gone());
+            select(gone, select(running, Timer::after(ABORT_WITHIN))).await;
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+/// Where the command is: by its path, or along `PATH`. Each session starts it anew; that it is there at all is
+/// better known before the first.
+fn find_program(program: &OsStr) -> Option<PathBuf> {
+    let is_file = |path: &PathBuf| path.is_file();
+    if Path::new(program).components().count() > 1 {
+        return Some(PathBuf::from(program)).filter(is_file);
+    }
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(is_file)
+}
