@@ -3,6 +3,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "http1")]
+pub mod http1;
 mod stream;
 mod tick;
 
