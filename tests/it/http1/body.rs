@@ -26,7 +26,7 @@ fn decode(pieces: &[&[u8]], length: BodyLength, limit: u64) -> Result<(Vec<u8>, 
 
 #[test]
 fn chunked_bodies_give_their_data_or_their_fault_whatever_the_split() {
-    let table: &[(&str, Result<(&str, bool, usize), HttpError>)] = &[
+    let table = [
         ("0\r\n\r\nGET", Ok(("", true, 3))),
         ("3\r\nabc\r\n000A\r\n0123456789\r\n0\r\n\r\n", Ok(("abc0123456789", true, 0))),
         ("3;a=\"b;c\"\r\nabc\r\n0;x\r\nA: b\r\nC:\r\n\r\nZ", Ok(("abc", true, 1))),
@@ -49,7 +49,8 @@ fn chunked_bodies_give_their_data_or_their_fault_whatever_the_split() {
         ("0\r\nGET / HTTP/1.1\r\n\r\n", Err(HttpError::Trailer)),
     ];
     for (wire, expected) in table {
-        let expected = expected.map(|(body, done, behind)| (body.as_bytes().to_vec(), done, behind));
+        let expected =
+            expected.map(|(body, done, behind): (&str, _, _)| (body.as_bytes().to_vec(), done, behind));
         for pieces in splits(wire.as_bytes()) {
             assert_eq!(
                 decode(&pieces, BodyLength::Chunked, 64),
