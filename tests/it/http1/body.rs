@@ -32,6 +32,11 @@ fn chunked_bodies_give_their_data_or_their_fault_whatever_the_split() {
         ("3;a=\"b;c\"\r\nabc\r\n0;x\r\nA: b\r\nC:\r\n\r\nZ", Ok(("abc", true, 1))),
         ("3\r\nabc\r\n0\r\n", Ok(("abc", false, 0))),
         ("FFFFFFFFFFFFFFFF\r\n", Err(HttpError::BodyTooLarge { limit: 64 })),
+        // 40 bytes are in, and the announcement of 25 more is refused before one of them.
+        (
+            "28\r\n0123456789012345678901234567890123456789\r\n19\r\n",
+            Err(HttpError::BodyTooLarge { limit: 64 }),
+        ),
         ("00000000000000000\r\n", Err(HttpError::ChunkSize)),
         ("\r\n", Err(HttpError::ChunkSize)),
         (";a\r\n", Err(HttpError::ChunkSize)),

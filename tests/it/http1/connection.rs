@@ -203,6 +203,31 @@ fn the_end_of_the_input_is_no_end_of_the_answer() {
 }
 
 #[test]
+fn what_was_cut_off_behind_the_present_request_closes_after_its_answer() {
+    let mut next = at_head(&[GET, &GET[..20]].concat());
+    next.handle_eof(at(0));
+    next.respond(at(0), &Response::text(200, "ok")).unwrap();
+    assert_eq!(take(&mut next), OK);
+    assert_eq!(next.poll(), Step::Closed(ConnectionClose::Truncated));
+
+    let mut body = at_head(&POST[..POST.len() - 1]);
+    body.handle_eof(at(0));
+    body.receive_body(at(0)).unwrap();
+    assert_eq!(body.poll(), Step::Closed(ConnectionClose::Truncated));
+}
+
+#[test]
+fn what_comes_behind_a_refusal_is_not_kept() {
+    let mut connection = Connection::new(at(0), shared(ConnectionConfig::builder()));
+    connection.handle_bytes(at(0), b"\n");
+    let shown = format!("{connection:?}").len();
+    for _ in 0..100 {
+        connection.handle_bytes(at(0), &[b'x'; 4096]);
+    }
+    assert_eq!(format!("{connection:?}").len(), shown, "all of its state is the same");
+}
+
+#[test]
 fn a_broken_connection_closes_at_once_and_for_ever() {
     let mut connection = at_head(GET);
     connection.handle_disconnect(at(1), Disconnect::Reset);
