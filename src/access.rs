@@ -149,7 +149,8 @@ impl AccessRules {
     /// # Errors
     /// [`ConfigError`] unless it is `http(s)://host[:port]`.
     pub fn allow_origin(mut self, origin: &str) -> Result<AccessRules, ConfigError> {
-        let refused = || ConfigError::new("allow_origin", alloc::format!("{origin:?}"), "http(s)://host[:port]");
+        let refused =
+            || ConfigError::new("allow_origin", alloc::format!("{origin:?}"), "http(s)://host[:port]");
         self.origins.push(Origin::parse(origin).ok_or_else(refused)?);
         Ok(self)
     }

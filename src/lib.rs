@@ -3,9 +3,9 @@
 
 extern crate alloc;
 
+mod acceptor;
 #[cfg(feature = "http1")]
 mod access;
-mod acceptor;
 mod config;
 mod decimal;
 mod frame;
@@ -13,16 +13,16 @@ mod frame;
 pub mod http1;
 mod id;
 mod journal;
-#[cfg(feature = "http1")]
-mod media_type;
 #[cfg(feature = "mcp")]
 pub mod mcp;
+#[cfg(feature = "http1")]
+mod media_type;
 mod stream;
 mod tick;
 
+pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 #[cfg(feature = "http1")]
 pub use access::{AccessError, AccessRules};
-pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 pub use config::{ConfigError, HalfClose, KeepAlive, Retry, SpinGuard, StreamConfig, StreamConfigBuilder};
 pub use frame::{Field, FieldError, Frame, FrameBuilder, LineEnd};
 pub use id::{EventId, EventIdError};

@@ -54,7 +54,11 @@ mod tests {
             (&["*/*;q=0, text/*"], true),
             (&["text/event-streams"], false),
         ] {
-            assert_eq!(accepts_event_stream(accept.iter().map(|line| line.as_bytes())), expected, "{accept:?}");
+            assert_eq!(
+                accepts_event_stream(accept.iter().map(|line| line.as_bytes())),
+                expected,
+                "{accept:?}"
+            );
         }
     }
 

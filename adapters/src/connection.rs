@@ -66,13 +66,17 @@ pub(crate) async fn serve<R: Runtime>(
                             message_for = Some(id);
                             http.receive_body();
                         } else {
-                            http.respond(&shared.service.routes.with_cors(&head, Response::unknown_session()));
+                            http.respond(
+                                &shared.service.routes.with_cors(&head, Response::unknown_session()),
+                            );
                         }
                     }
-                    Route::OpenSession { last } => match open_session::<R>(shared, task, &mut http, &head, last) {
-                        Ok(opened) => return run_session::<R>(http, opened, peer).await,
-                        Err(response) => http.respond(&shared.service.routes.with_cors(&head, response)),
-                    },
+                    Route::OpenSession { last } => {
+                        match open_session::<R>(shared, task, &mut http, &head, last) {
+                            Ok(opened) => return run_session::<R>(http, opened, peer).await,
+                            Err(response) => http.respond(&shared.service.routes.with_cors(&head, response)),
+                        }
+                    }
                     Route::Events(place) => return run_events::<R>(shared, task, http, &head, place).await,
                 }
             }
@@ -147,7 +151,9 @@ fn open_session<R: Runtime>(
         }
         Some(LastSeen::Unknown) => return Err(Response::session_over()),
         Some(LastSeen::Event(last)) => {
-            let id = registry.with(|sessions, _| sessions.find(last).cloned()).ok_or_else(Response::session_over)?;
+            let id = registry
+                .with(|sessions, _| sessions.find(last).cloned())
+                .ok_or_else(Response::session_over)?;
             let stream = registry.stream(&id).ok_or_else(Response::session_over)?;
             let taken_up = stream.command(|stream, now| stream.reattach(now, last, response, framing));
             taken_up.map_err(|_| Response::session_over())?;
@@ -159,7 +165,8 @@ fn open_session<R: Runtime>(
     let finish = Arc::clone(&stream);
     shared.tasks.on_finish(task, move || finish.command(SessionStream::finish));
     let generation = stream.with(SessionStream::generation);
-    let attached = Attached { registry: Arc::clone(registry), stream, generation, attachment: Some(attachment) };
+    let attached =
+        Attached { registry: Arc::clone(registry), stream, generation, attachment: Some(attachment) };
     let handover = http.hand_over().ok_or_else(|| Response::busy("the connection is closing"))?;
     Ok(Opened { attached, handover })
 }

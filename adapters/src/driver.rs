@@ -120,10 +120,6 @@ impl<M: Machine> Shared<M> {
         Arc::new(Shared { clock, inner: Mutex::new(Inner { machine, driver: None, waiting: Vec::new() }) })
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
-    }
-
     /// No code of an application runs under the lock, so a panic can't leave the machine half changed.
     fn lock(&self) -> MutexGuard<'_, Inner<M>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

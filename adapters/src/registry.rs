@@ -49,10 +49,6 @@ impl Registry {
         Registry { clock, inner: Mutex::new(inner) }
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -55,13 +55,15 @@ impl EventSender {
     pub async fn send_wait(&self, frame: Frame) -> Result<(), PushError> {
         let mut frame = Some(frame);
         poll_fn(|cx| {
-            self.shared().poll_with(cx, |stream, now| match frame.take().map(|frame| stream.push(now, frame)) {
-                Some(Err(PushError::Full(back))) => {
-                    frame = Some(back);
-                    Poll::Pending
+            self.shared().poll_with(cx, |stream, now| {
+                match frame.take().map(|frame| stream.push(now, frame)) {
+                    Some(Err(PushError::Full(back))) => {
+                        frame = Some(back);
+                        Poll::Pending
+                    }
+                    Some(result) => Poll::Ready(result),
+                    None => Poll::Pending,
                 }
-                Some(result) => Poll::Ready(result),
-                None => Poll::Pending,
             })
         })
         .await

@@ -32,7 +32,10 @@ pub struct Service {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("routes", &self.routes).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Service")
+            .field("routes", &self.routes)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 

@@ -77,12 +77,20 @@ impl PublicBase {
     /// ASCII and without user information, query or fragment.
     pub fn url(url: &str) -> Result<PublicBase, ConfigError> {
         let refused = || {
-            ConfigError::new("base_url", shown(url), "http(s)://host[:port][/path] without query, fragment and user")
+            ConfigError::new(
+                "base_url",
+                shown(url),
+                "http(s)://host[:port][/path] without query, fragment and user",
+            )
         };
         let (scheme, rest) = url.split_once("://").ok_or_else(refused)?;
         let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         let authority = rest.split('/').next().unwrap_or_default();
-        if !known || !is_plain(rest) || authority.contains('@') || !crate::http1::is_authority(authority.as_bytes()) {
+        if !known
+            || !is_plain(rest)
+            || authority.contains('@')
+            || !crate::http1::is_authority(authority.as_bytes())
+        {
             return Err(refused());
         }
         Ok(PublicBase(url.trim_end_matches('/').into()))
@@ -221,7 +229,14 @@ impl SessionStream {
     /// The stream of a new session: `head` and the endpoint event wait to be written. `stream` is the
     /// session's number in event ids; it should be unguessable, since a client that reconnects shows it.
     #[must_use]
-    pub fn open(now: Tick, config: Arc<HttpSse>, id: &SessionId, stream: u64, head: Box<[u8]>, framing: Framing) -> Self {
+    pub fn open(
+        now: Tick,
+        config: Arc<HttpSse>,
+        id: &SessionId,
+        stream: u64,
+        head: Box<[u8]>,
+        framing: Framing,
+    ) -> Self {
         let endpoint = config.endpoint(id).into_boxed_str();
         let log = match config.resumption {
             Resumption::Off => None,
@@ -242,7 +257,13 @@ impl SessionStream {
     ///
     /// # Errors
     /// [`ReplayError`] if what follows `last` can't be said again; the session is as it was.
-    pub fn reattach(&mut self, now: Tick, last: EventId, head: Box<[u8]>, framing: Framing) -> Result<(), ReplayError> {
+    pub fn reattach(
+        &mut self,
+        now: Tick,
+        last: EventId,
+        head: Box<[u8]>,
+        framing: Framing,
+    ) -> Result<(), ReplayError> {
         let Some(log) = &mut self.log else { return Err(ReplayError::OtherStream) };
         let mut cursor = log.journal.resume(last)?;
         let mut response = open_response(now, &self.config, &self.endpoint, Some(last), head, framing);

@@ -63,16 +63,17 @@ impl Message {
         let text = core::str::from_utf8(bytes).map_err(|e| MessageError::NotUtf8 { at: e.valid_up_to() })?;
         let text = compact(text)?;
         let mut json = serde_json::Deserializer::from_str(&text);
-        let envelope = match Envelope::deserialize(&mut json).and_then(|envelope| json.end().map(|()| envelope)) {
-            Ok(envelope) => envelope,
-            // A message of ours, and not of the parser's, is about the envelope, not about the JSON.
-            Err(error) if error.is_data() => {
-                // That the envelope is wrong is only said of text that is JSON to its end.
-                serde_json::from_str::<IgnoredAny>(&text).map_err(MessageError::not_json)?;
-                return Err(MessageError::NotMessage { why: why(&error) });
-            }
-            Err(error) => return Err(MessageError::not_json(error)),
-        };
+        let envelope =
+            match Envelope::deserialize(&mut json).and_then(|envelope| json.end().map(|()| envelope)) {
+                Ok(envelope) => envelope,
+                // A message of ours, and not of the parser's, is about the envelope, not about the JSON.
+                Err(error) if error.is_data() => {
+                    // That the envelope is wrong is only said of text that is JSON to its end.
+                    serde_json::from_str::<IgnoredAny>(&text).map_err(MessageError::not_json)?;
+                    return Err(MessageError::NotMessage { why: why(&error) });
+                }
+                Err(error) => return Err(MessageError::not_json(error)),
+            };
         let (kind, id, method) = envelope.classify()?;
         Ok(Message { text: Arc::from(text.as_ref()), kind, id, method })
     }
@@ -238,7 +239,9 @@ impl Envelope<'_> {
             (Some(_), None, false, false) => MessageKind::Notification,
             (Some(_), Some(id), false, false) if is_id(id) => MessageKind::Request,
             (None, Some("null"), false, true) => MessageKind::Response,
-            (None, Some(id), true, false) | (None, Some(id), false, true) if is_id(id) => MessageKind::Response,
+            (None, Some(id), true, false) | (None, Some(id), false, true) if is_id(id) => {
+                MessageKind::Response
+            }
             (_, Some(id), _, _) if !is_id(id) => return refuse("id must be a string or a whole number"),
             (None, _, true, true) => return refuse("both a result and an error"),
             (None, None, _, _) => return refuse("neither a method nor an id"),

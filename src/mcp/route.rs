@@ -103,7 +103,8 @@ impl Routes {
     #[must_use]
     pub fn http_sse(mut self, path: &str, config: &HttpSse) -> Routes {
         let prefix = config.base.path();
-        for (path, endpoint) in [(path, Endpoint::Session), (config.message_path.as_str(), Endpoint::Message)] {
+        for (path, endpoint) in [(path, Endpoint::Session), (config.message_path.as_str(), Endpoint::Message)]
+        {
             self.paths.push((path.to_string(), endpoint));
             if !prefix.is_empty() {
                 self.paths.push((alloc::format!("{prefix}{path}"), endpoint));
@@ -128,7 +129,9 @@ impl Routes {
     fn decide(&self, head: &RequestHead) -> Result<Route, Response> {
         self.access.check(head.authority(), head.headers_named("origin")).map_err(|error| match error {
             AccessError::NoHost => refuse(400, &error.to_string()),
-            AccessError::Host | AccessError::Origin | AccessError::RepeatedOrigin => refuse(403, &error.to_string()),
+            AccessError::Host | AccessError::Origin | AccessError::RepeatedOrigin => {
+                refuse(403, &error.to_string())
+            }
         })?;
         let endpoint = self.paths.iter().find(|(path, _)| path == head.path()).map(|(_, endpoint)| *endpoint);
         let endpoint = match endpoint {
@@ -142,7 +145,10 @@ impl Routes {
         if head.method() == "OPTIONS" && self.cors_origin(head).is_some() {
             return Err(Response::empty(204)
                 .with("Access-Control-Allow-Methods", endpoint.methods())
-                .with("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version")
+                .with(
+                    "Access-Control-Allow-Headers",
+                    "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version",
+                )
                 .with("Access-Control-Max-Age", "600"));
         }
         if head.method() != endpoint.methods() {
@@ -178,7 +184,6 @@ impl Routes {
         let mut headers = Vec::from([
             ("Content-Type", "text/event-stream"),
             ("Cache-Control", "no-cache"),
-            ("Connection", "keep-alive"),
             ("X-Accel-Buffering", "no"),
         ]);
         if kind == StreamKind::Session {
@@ -191,10 +196,7 @@ impl Routes {
         }
         let framing = match head.version() {
             Version::Http11 => Framing::Chunked,
-            Version::Http10 => {
-                headers.retain(|(name, _)| *name != "Connection");
-                Framing::Raw
-            }
+            Version::Http10 => Framing::Raw,
         };
         // No header is refused: all are constants, but for an origin that has been parsed.
         (stream_head(head.version(), &headers).unwrap_or_default().into_boxed_slice(), framing)
@@ -223,7 +225,8 @@ fn last_seen(head: &RequestHead) -> Option<LastSeen> {
 }
 
 fn message_route(head: &RequestHead) -> Result<SessionId, Response> {
-    let mut ids = head.query().unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("session_id="));
+    let mut ids =
+        head.query().unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("session_id="));
     let id = ids.next().ok_or_else(|| refuse(400, "session_id is missing"))?;
     if ids.next().is_some() {
         return Err(refuse(400, "session_id is given twice"));

@@ -1,4 +1,6 @@
 //! One integration binary for the core, a module a topic.
 
 mod frame;
+#[cfg(feature = "http1")]
+mod http1;
 mod stream;

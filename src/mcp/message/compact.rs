@@ -35,11 +35,14 @@ pub(super) fn compact(text: &str) -> Result<Cow<'_, str>, MessageError> {
                     at += 1;
                 }
                 // Two words with nothing but space between them are no JSON; they must not become one word.
-                let is_word = |b: Option<u8>| b.is_some_and(|b| !matches!(b, b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"'));
+                let is_word = |b: Option<u8>| {
+                    b.is_some_and(|b| !matches!(b, b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"'))
+                };
                 if is_word(last) && is_word(bytes.get(at).copied()) {
                     return Err(MessageError::NotJson { at: space });
                 }
-                out.get_or_insert_with(|| String::with_capacity(bytes.len())).push_str(&text[kept_from..space]);
+                out.get_or_insert_with(|| String::with_capacity(bytes.len()))
+                    .push_str(&text[kept_from..space]);
                 kept_from = at;
                 continue;
             }

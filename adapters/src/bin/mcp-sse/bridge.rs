@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -53,7 +54,12 @@ impl Bridge {
     pub(crate) fn spawn(&self) -> io::Result<Child> {
         let mut command = std::process::Command::new(&self.program);
         std::os::unix::process::CommandExt::process_group(command.args(&self.arguments), 0);
-        Command::from(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+        Command::from(command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
     }
 
     /// Runs a session to its end, and its child.
@@ -68,7 +74,8 @@ impl Bridge {
         let pid = child.id();
         let group = Group(i32::try_from(pid).ok().and_then(Pid::from_raw));
         info!(pid, "child started");
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return; // Not reached: all three are pipes.
         };
@@ -76,12 +83,12 @@ impl Bridge {
         let log = pass_log(Lines::new(stderr, LOG_LINE));
         let from_child = from_child(Lines::new(stdout, self.max_line_bytes), &sender);
         let to_child = to_child(&mut session, stdin);
-        let mut log = std::pin::pin!(log);
+        let mut log = pin!(log);
 
         // The first of the two to end ends the session: the child wrote its last line, or the client is gone.
         let ended = {
-            let both = select(std::pin::pin!(from_child), std::pin::pin!(to_child));
-            match select(both, log.as_mut()).await {
+            let (from_child, to_child) = (pin!(from_child), pin!(to_child));
+            match select(select(from_child, to_child), log.as_mut()).await {
                 Either::Left((Either::Left(_), _)) => "the child closed its output",
                 Either::Left((Either::Right((why, _)), _)) => why,
                 Either::Right((never, _)) => match never {},
@@ -92,7 +99,7 @@ impl Bridge {
         drop(session);
         let status = {
             let end = end(&mut child, &group);
-            match select(std::pin::pin!(end), log).await {
+            match select(pin!(end), log).await {
                 Either::Left((status, _)) => status,
                 Either::Right((never, _)) => match never {},
             }
@@ -108,7 +115,7 @@ impl Bridge {
 /// Waits for the child to end; asks it to after a while, and makes it after another.
 async fn end(child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
     for signal in [Signal::TERM, Signal::KILL] {
-        match select(std::pin::pin!(child.status()), Timer::after(PATIENCE)).await {
+        match select(pin!(child.status()), Timer::after(PATIENCE)).await {
             Either::Left((status, _)) => return status,
             Either::Right(_) => group.signal(signal),
         }

@@ -121,21 +121,33 @@ fn tools() -> Value {
     let integer = |what: &str| json!({ "type": "integer", "description": what });
     json!([
         tool("echo", "Says the text again", json!({ "text": { "type": "string" } }), &["text"]),
-        tool("add", "Adds two numbers", json!({ "a": { "type": "number" }, "b": { "type": "number" } }), &["a", "b"]),
+        tool(
+            "add",
+            "Adds two numbers",
+            json!({ "a": { "type": "number" }, "b": { "type": "number" } }),
+            &["a", "b"]
+        ),
         tool(
             "countdown",
             "Counts down to zero and tells each step as progress",
             json!({ "from": integer("steps, up to 10000"), "step_ms": integer("time of a step in ms; 100 if not given") }),
             &["from"]
         ),
-        tool("large", "Makes a text of a given size", json!({ "bytes": integer("up to 16 MiB") }), &["bytes"]),
+        tool(
+            "large",
+            "Makes a text of a given size",
+            json!({ "bytes": integer("up to 16 MiB") }),
+            &["bytes"]
+        ),
     ])
 }
 
 async fn call(sender: &SessionSender, params: &Value) -> Result<Value, (i32, String)> {
     let arguments = &params["arguments"];
     let outcome = match params["name"].as_str() {
-        Some("echo") => arguments["text"].as_str().map(str::to_owned).ok_or_else(|| "text must be a string".to_owned()),
+        Some("echo") => {
+            arguments["text"].as_str().map(str::to_owned).ok_or_else(|| "text must be a string".to_owned())
+        }
         Some("add") => add(&arguments["a"], &arguments["b"]),
         Some("countdown") => countdown(sender, arguments, &params["_meta"]["progressToken"]).await,
         Some("large") => number(arguments, "bytes", None, MAX_LARGE).map(large),
@@ -180,7 +192,8 @@ async fn countdown(sender: &SessionSender, arguments: &Value, token: &Value) -> 
         Timer::after(step).await;
         if !token.is_null() {
             let params = json!({ "progressToken": token, "progress": done, "total": from });
-            let notification = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params });
+            let notification =
+                json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params });
             send(sender, &notification.to_string()).await;
         }
     }

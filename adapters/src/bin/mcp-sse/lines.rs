@@ -2,8 +2,8 @@
 
 use std::io;
 
-use futures_util::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use futures_util::AsyncRead;
+use futures_util::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 
 /// Reads lines; the end of the input ends the last one too.
 pub(crate) struct Lines<R> {

@@ -230,7 +230,9 @@ impl std::str::FromStr for Seconds {
 
     fn from_str(text: &str) -> Result<Seconds, String> {
         let seconds: f64 = text.parse().map_err(|_| "a number of seconds is allowed".to_owned())?;
-        Duration::try_from_secs_f64(seconds).map(Seconds).map_err(|_| "0 or more seconds are allowed".to_owned())
+        Duration::try_from_secs_f64(seconds)
+            .map(Seconds)
+            .map_err(|_| "0 or more seconds are allowed".to_owned())
     }
 }
 
@@ -309,7 +311,8 @@ impl ServeOptions {
             },
         };
         let stream = self.stream.apply(self.preset)?;
-        let stream = stream.max_queued(self.limits.max_queue_messages, self.limits.max_queue_bytes).build()?;
+        let stream =
+            stream.max_queued(self.limits.max_queue_messages, self.limits.max_queue_bytes).build()?;
         let http_sse = match self.preset {
             Preset::Default => HttpSse {
                 base,
@@ -341,7 +344,9 @@ impl StreamOptions {
         settings = settings.retry(retry);
         let keep_alive = match (self.keep_alive, begin.keep_alive()) {
             (Some(false), _) | (_, KeepAlive::Off) => KeepAlive::Off,
-            (_, KeepAlive::Comment(every)) => KeepAlive::Comment(self.keep_alive_interval.map_or(*every, |s| s.0)),
+            (_, KeepAlive::Comment(every)) => {
+                KeepAlive::Comment(self.keep_alive_interval.map_or(*every, |s| s.0))
+            }
             (_, KeepAlive::Frame { every, .. }) => {
                 let every = self.keep_alive_interval.map_or(*every, |s| s.0);
                 KeepAlive::contextforge(every, retry)
@@ -362,10 +367,16 @@ impl StreamOptions {
             settings = settings.drain_within(within.0);
         }
         if let SpinGuard::EveryFrame { gap, in_a_row, window } = begin.spin_guard() {
-            let (within, most) = window.map_or((Duration::from_secs(1), 50), |(within, most)| (within, most.get()));
-            let within = self.rapid_yield_window_ms.map_or(within, |ms| Duration::from_millis(ms.get().into()));
+            let (within, most) =
+                window.map_or((Duration::from_secs(1), 50), |(within, most)| (within, most.get()));
+            let within =
+                self.rapid_yield_window_ms.map_or(within, |ms| Duration::from_millis(ms.get().into()));
             let most = NonZeroU32::new(self.rapid_yield_max.unwrap_or(most));
-            settings = settings.spin_guard(SpinGuard::EveryFrame { gap, in_a_row, window: most.map(|most| (within, most)) });
+            settings = settings.spin_guard(SpinGuard::EveryFrame {
+                gap,
+                in_a_row,
+                window: most.map(|most| (within, most)),
+            });
         }
         Ok(settings)
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_io::Timer;
 use async_signal::{Signal, Signals};
 use futures_channel::oneshot;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::StreamExt;
 use sansio_sse_adapters::{Runtime, Server, Service, SmolRuntime};
 use tracing::{info, warn};
@@ -25,6 +25,9 @@ type Failed = Box<dyn Error>;
 
 /// The exit code after a second signal, as shells count an interrupted program.
 const INTERRUPTED: u8 = 130;
+
+/// Signals this close together are one.
+const SAME_SIGNAL: Duration = Duration::from_millis(100);
 
 /// How long aborted tasks have to let go of what they hold.
 const ABORT_WITHIN: Duration = Duration::from_secs(1);
@@ -54,7 +57,8 @@ fn on_tokio(_: &ServeOptions, _: Settings) -> Result<ExitCode, Failed> {
 }
 
 fn start_log(options: &ServeOptions) -> Result<(), Failed> {
-    let filter = EnvFilter::try_new(&options.log).map_err(|error| format!("--log {:?}: {error}", options.log))?;
+    let filter =
+        EnvFilter::try_new(&options.log).map_err(|error| format!("--log {:?}: {error}", options.log))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match options.log_format {
         LogFormat::Human => log.init(),
@@ -107,6 +111,9 @@ async fn run<R: Runtime>(options: &ServeOptions, settings: Settings) -> Result<E
         signals.next().await;
         info!("stopping; once more stops at once");
         let _ = ask.send(());
+        // Supervisors such as `timeout` send the same signal twice in a row, and mean it once.
+        Timer::after(SAME_SIGNAL).await;
+        while signals.next().now_or_never().is_some() {}
         signals.next().await;
     });
     match select(running, signalled).await {
