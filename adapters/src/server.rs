@@ -84,10 +84,18 @@ impl<R: Runtime> Server<R> {
     /// # Errors
     /// What the operating system says: most often that the address is in use.
     pub async fn bind(addr: SocketAddr, service: Service) -> io::Result<Server<R>> {
-        let listener = R::bind(addr).await?;
+        Server::on(R::bind(addr).await?, service)
+    }
+
+    /// Serves on a socket that listens already.
+    ///
+    /// # Errors
+    /// What the operating system says when it is asked for the socket's address.
+    pub fn on(listener: R::Listener, service: Service) -> io::Result<Server<R>> {
         let addr = R::local_addr(&listener)?;
         let clock = Clock::start();
-        let sessions = Sessions::new(service.limits.clone(), service.http_sse.resumption);
+        let sessions = Sessions::new(service.limits.clone(), service.http_sse.resumption)
+            .with_greeting(service.http_sse.greeting());
         let gate = Gate { acceptor: Acceptor::new(service.max_connections), waker: None };
         let shared = Shared {
             clock,
@@ -176,7 +184,7 @@ impl<T: crate::runtime::Timer> Keeper<T> {
         loop {
             let deadline = self.shared.registry.poll_deadline(cx);
             if deadline.is_some_and(|at| at <= self.shared.clock.now()) {
-                self.shared.registry.with(|sessions, now| sessions.handle_timeout(now));
+                self.shared.registry.with(Sessions::handle_timeout);
             } else if self.alarm.poll(cx, self.shared.clock, deadline).is_pending() {
                 return;
             }

@@ -142,6 +142,9 @@ pub struct HttpSse {
     pub message_path: String,
     /// Which ends of a response keep the session.
     pub resumption: Resumption,
+    /// Whether the application reads a made-up `initialize` request first, before what the client sends, as
+    /// with ContextForge's transport. Default: no.
+    pub initialize_placeholder: bool,
 }
 
 impl Default for HttpSse {
@@ -151,6 +154,7 @@ impl Default for HttpSse {
             base: PublicBase::default(),
             message_path: String::from("/message"),
             resumption: Resumption::default(),
+            initialize_placeholder: false,
         }
     }
 }
@@ -161,6 +165,13 @@ impl HttpSse {
     pub fn contextforge(base: PublicBase) -> HttpSse {
         let stream = Arc::new(StreamConfig::contextforge());
         HttpSse { stream, base, resumption: Resumption::Off, ..HttpSse::default() }
+    }
+
+    /// What every session's application reads first: see [`Sessions::with_greeting`](super::Sessions).
+    #[must_use]
+    pub fn greeting(&self) -> Option<Message> {
+        let placeholder = br#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#;
+        if self.initialize_placeholder { Message::parse(placeholder).ok() } else { None }
     }
 
     /// The data of the endpoint event of a session.

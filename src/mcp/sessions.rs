@@ -231,6 +231,8 @@ pub struct Sessions {
     due: BTreeSet<(Tick, Due)>,
     events: VecDeque<SessionEvent>,
     posts: u64,
+    /// What every session's inbox begins with.
+    greeting: Option<Message>,
 }
 
 impl Sessions {
@@ -246,7 +248,16 @@ impl Sessions {
             due: BTreeSet::new(),
             events: VecDeque::new(),
             posts: 0,
+            greeting: None,
         }
+    }
+
+    /// Lets the application read this message first in every session, as if the client had sent it: for those
+    /// that were written against ContextForge's transport, which makes up an `initialize` request.
+    #[must_use]
+    pub fn with_greeting(mut self, greeting: Option<Message>) -> Sessions {
+        self.greeting = greeting;
+        self
     }
 
     /// How many sessions there are.
@@ -279,7 +290,7 @@ impl Sessions {
         if self.table.contains_key(&id) || self.streams.contains_key(&stream) {
             return Err(OpenError::Used);
         }
-        let session = Session {
+        let mut session = Session {
             stream,
             generation: 0,
             life: Life::Attached,
@@ -287,6 +298,9 @@ impl Sessions {
             bytes: 0,
             held: VecDeque::new(),
         };
+        if let Some(greeting) = &self.greeting {
+            session.accept(greeting.clone());
+        }
         self.table.insert(id.clone(), session);
         self.streams.insert(stream, id.clone());
         Ok(Attachment { id, generation: 0 })

@@ -255,7 +255,8 @@ pub(crate) struct Settings {
 type Refused = Box<dyn Error>;
 
 impl ServeOptions {
-    pub(crate) fn settings(&self) -> Result<Settings, Refused> {
+    /// The settings of a server that listens at `addr`.
+    pub(crate) fn settings(&self, addr: SocketAddr) -> Result<Settings, Refused> {
         if !self.listen.ip().is_loopback() && self.allow_host.is_empty() {
             let why = format!(
                 "--listen {} can be reached from other machines: say with --allow-host which names are asked for \
@@ -281,7 +282,7 @@ impl ServeOptions {
         sessions.check()?;
         Ok(Settings {
             access: self.access()?,
-            http_sse: self.http_sse()?,
+            http_sse: self.http_sse(addr)?,
             connection,
             sessions,
             max_connections: self.limits.max_connections,
@@ -300,14 +301,14 @@ impl ServeOptions {
         Ok(access)
     }
 
-    fn http_sse(&self) -> Result<HttpSse, Refused> {
+    fn http_sse(&self, addr: SocketAddr) -> Result<HttpSse, Refused> {
         let base = match (&self.base_url, &self.prefix) {
             (Some(url), _) => PublicBase::url(url)?,
             (None, Some(prefix)) => PublicBase::prefix(prefix)?,
             // The origin's endpoint is an absolute URL, of host and port where none is set.
             (None, None) => match self.preset {
                 Preset::Default => PublicBase::default(),
-                Preset::Contextforge => PublicBase::url(&format!("http://{}", self.listen))?,
+                Preset::Contextforge => PublicBase::url(&format!("http://{addr}"))?,
             },
         };
         let stream = self.stream.apply(self.preset)?;

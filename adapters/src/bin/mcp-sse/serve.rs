@@ -33,26 +33,27 @@ const SAME_SIGNAL: Duration = Duration::from_millis(100);
 const ABORT_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) fn serve(options: ServeOptions) -> Result<ExitCode, Failed> {
-    let settings = options.settings()?;
+    // What is wrong with the settings is said before anything is opened.
+    let settings = options.settings(options.listen)?;
     if options.print_config {
         println!("{settings}");
         return Ok(ExitCode::SUCCESS);
     }
     start_log(&options)?;
     match options.runtime {
-        RuntimeName::Smol => smol::block_on(run::<SmolRuntime>(&options, settings)),
-        RuntimeName::Tokio => on_tokio(&options, settings),
+        RuntimeName::Smol => smol::block_on(run::<SmolRuntime>(&options)),
+        RuntimeName::Tokio => on_tokio(&options),
     }
 }
 
 #[cfg(feature = "tokio")]
-fn on_tokio(options: &ServeOptions, settings: Settings) -> Result<ExitCode, Failed> {
+fn on_tokio(options: &ServeOptions) -> Result<ExitCode, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run::<sansio_sse_adapters::TokioRuntime>(options, settings))
+    runtime.block_on(run::<sansio_sse_adapters::TokioRuntime>(options))
 }
 
 #[cfg(not(feature = "tokio"))]
-fn on_tokio(_: &ServeOptions, _: Settings) -> Result<ExitCode, Failed> {
+fn on_tokio(_: &ServeOptions) -> Result<ExitCode, Failed> {
     Err("--runtime tokio: this build is without it; build with --features tokio".into())
 }
 
@@ -67,37 +68,18 @@ fn start_log(options: &ServeOptions) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn run<R: Runtime>(options: &ServeOptions, settings: Settings) -> Result<ExitCode, Failed> {
-    let service = Service::builder()
-        .access(settings.access)
-        .connection(settings.connection)
-        .sessions(settings.sessions)
-        .max_connections(settings.max_connections);
-    let service = match options.command.split_first() {
-        None => service.http_sse("/sse", settings.http_sse, demo::serve),
-        Some((program, arguments)) => {
-            let bridge = Arc::new(Bridge {
-                program: program.clone(),
-                arguments: arguments.to_vec(),
-                max_line_bytes: settings.max_line_bytes.get(),
-            });
-            if find_program(program).is_none() {
-                return Err(format!("no such command: {}", program.display()).into());
-            }
-            service.http_sse("/sse", settings.http_sse, move |session| {
-                let bridge = Arc::clone(&bridge);
-                async move { bridge.run(session).await }
-            })
-        }
-    };
-    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
-    let server = Server::<R>::bind(options.listen, service.build()?)
-        .await
-        .map_err(|error| format!("can't listen on {}: {error}", options.listen))?;
-    if !options.listen.ip().is_loopback() {
-        warn!(listen = %options.listen, "reachable from other machines, and nothing here asks who calls");
+async fn run<R: Runtime>(options: &ServeOptions) -> Result<ExitCode, Failed> {
+    if let Some(program) = options.command.first().filter(|program| find_program(program).is_none()) {
+        return Err(format!("no such command: {}", program.display()).into());
     }
-    let addr = server.local_addr();
+    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+    let cannot = |error| format!("can't listen on {}: {error}", options.listen);
+    let listener = R::bind(options.listen).await.map_err(cannot)?;
+    let addr = R::local_addr(&listener)?;
+    let server = Server::<R>::on(listener, service(options, options.settings(addr)?)?)?;
+    if !addr.ip().is_loopback() {
+        warn!(%addr, "reachable from other machines, and nothing here asks who calls");
+    }
     println!("mcp-sse: listening on http://{addr}/sse");
     println!("try it:  curl -N http://{addr}/sse");
 
@@ -126,6 +108,30 @@ async fn run<R: Runtime>(options: &ServeOptions, settings: Settings) -> Result<E
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
+}
+
+/// The demo, or one child a session.
+fn service(options: &ServeOptions, settings: Settings) -> Result<Service, Failed> {
+    let service = Service::builder()
+        .access(settings.access)
+        .connection(settings.connection)
+        .sessions(settings.sessions)
+        .max_connections(settings.max_connections);
+    let service = match options.command.split_first() {
+        None => service.http_sse("/sse", settings.http_sse, demo::serve),
+        Some((program, arguments)) => {
+            let bridge = Arc::new(Bridge {
+                program: program.clone(),
+                arguments: arguments.to_vec(),
+                max_line_bytes: settings.max_line_bytes.get(),
+            });
+            service.http_sse("/sse", settings.http_sse, move |session| {
+                let bridge = Arc::clone(&bridge);
+                async move { bridge.run(session).await }
+            })
+        }
+    };
+    Ok(service.build()?)
 }
 
 /// Where the command is: by its path, or along `PATH`. Each session starts it anew; that it is there at all is

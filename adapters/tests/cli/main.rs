@@ -1,0 +1,251 @@
+//! The program `mcp-sse` as a whole: what it says, what it runs, and how it ends.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
+
+mod program;
+
+use std::process::Command;
+use std::time::Duration;
+
+use program::{Client, Program, children_of, post, wait_until};
+
+const RUNTIMES: [&str; 2] = ["smol", "tokio"];
+
+#[test]
+fn the_demo_answers_on_both_runtimes_and_a_signal_stops_it_in_order() {
+    for runtime in RUNTIMES {
+        let program = Program::start(&["--runtime", runtime]);
+        let mut client = Client::open(&program);
+        assert_eq!(client.request(r#""method":"ping""#), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        assert_eq!(
+            client.request(r#""method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":40}}"#),
+            r#"{"jsonrpc":"2.0","id":2,"result":{"content":[{"text":"42","type":"text"}],"isError":false}}"#
+        );
+        let stopped = program.stop();
+        assert_eq!(stopped.code, Some(0));
+        assert!(client.ends_with_last_chunk(), "the stream was finished, not cut");
+    }
+}
+
+#[test]
+fn the_demo_cancels_what_is_cancelled_and_answers_the_rest() {
+    let program = Program::start(&[]);
+    let mut client = Client::open(&program);
+    client.send(r#"{"jsonrpc":"2.0","id":"slow","method":"tools/call","params":{"name":"countdown","arguments":{"from":1000,"step_ms":60000}}}"#);
+    client.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"slow"}}"#);
+    client.send(r#"{"jsonrpc":"2.0","id":7.0,"method":"ping"}"#.replace("7.0", "7").as_str());
+    assert_eq!(client.message(), r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+    for (call, code) in [
+        (r#""method":"nothing""#, -32601),
+        (r#""method":"tools/call","params":{"name":"nothing"}"#, -32602),
+        (r#""method":"tools/call","params":{}"#, -32602),
+    ] {
+        assert!(client.request(call).contains(&format!(r#""code":{code}"#)), "{call}");
+    }
+    assert!(
+        client.request(r#""method":"tools/call","params":{"name":"echo"}"#).contains(r#""isError":true"#)
+    );
+}
+
+#[test]
+fn a_command_gets_the_messages_as_lines_and_its_lines_become_messages() {
+    for runtime in RUNTIMES {
+        let program = Program::start(&["--runtime", runtime, "--", "cat"]);
+        let mut client = Client::open(&program);
+        let spaced = "{ \"jsonrpc\": \"2.0\",\n \"method\": \"x\", \"params\": [1.0e+5, \"\\u0041 \"] }";
+        client.send(spaced);
+        assert_eq!(client.message(), r#"{"jsonrpc":"2.0","method":"x","params":[1.0e+5,"\u0041 "]}"#);
+        assert_eq!(program.stop().code, Some(0));
+    }
+}
+
+#[test]
+fn hurt_13_each_session_has_its_own_child_and_a_stray_post_hurts_nobody() {
+    let program = Program::start(&["--", "cat"]);
+    let mut one = Client::open(&program);
+    let mut two = Client::open(&program);
+    wait_until("two children", || children_of(program.pid()).len() == 2);
+    assert_eq!(post(program.addr(), "/message?session_id=stray", "{}"), 404);
+    one.send(r#"{"jsonrpc":"2.0","method":"one"}"#);
+    two.send(r#"{"jsonrpc":"2.0","method":"two"}"#);
+    assert_eq!(one.message(), r#"{"jsonrpc":"2.0","method":"one"}"#);
+    assert_eq!(two.message(), r#"{"jsonrpc":"2.0","method":"two"}"#);
+    drop(one);
+    wait_until("one child", || children_of(program.pid()).len() == 1);
+    two.send(r#"{"jsonrpc":"2.0","method":"still here"}"#);
+    assert_eq!(two.message(), r#"{"jsonrpc":"2.0","method":"still here"}"#);
+}
+
+#[test]
+fn hurt_14_a_message_that_is_too_large_or_malformed_leaves_its_session_alone() {
+    let program = Program::start(&["--max-body-bytes", "100000", "--", "cat"]);
+    let mut client = Client::open(&program);
+    assert_eq!(client.try_send(&"x".repeat(100_001)), 413);
+    assert_eq!(client.try_send("{"), 400);
+    assert_eq!(client.try_send("[]"), 400);
+    client.send(r#"{"jsonrpc":"2.0","method":"x"}"#);
+    assert_eq!(client.message(), r#"{"jsonrpc":"2.0","method":"x"}"#);
+}
+
+#[test]
+fn the_childs_exit_ends_the_session_after_its_last_words() {
+    let last = r#"{"jsonrpc":"2.0","method":"last"}"#;
+    let program =
+        Program::start(&["--", "sh", "-c", &format!("read line; echo noise; echo '{last}'; exit 3")]);
+    let mut client = Client::open(&program);
+    client.send(r#"{"jsonrpc":"2.0","method":"x"}"#);
+    assert_eq!(client.message(), last);
+    assert!(client.ends_with_last_chunk());
+    let log = program.stop().log;
+    assert!(log.contains("is no message: dropped"), "{log}");
+    assert!(log.contains("exit status: 3"), "{log}");
+}
+
+#[test]
+fn the_childs_standard_error_goes_to_the_log_and_to_no_client() {
+    let program = Program::start(&["--", "sh", "-c", "echo secret >&2; exec cat"]);
+    let mut client = Client::open(&program);
+    client.send(r#"{"jsonrpc":"2.0","method":"x"}"#);
+    assert_eq!(client.message(), r#"{"jsonrpc":"2.0","method":"x"}"#);
+    program.wait_for_log("secret");
+    let stopped = program.stop();
+    let line = stopped.log.lines().find(|line| line.contains("secret")).unwrap().to_owned();
+    assert!(line.contains(&client.session_id()), "the log names the session: {line}");
+    assert!(!client.everything().contains("secret"));
+}
+
+#[test]
+fn a_child_that_ignores_the_end_of_its_input_is_terminated_with_its_group() {
+    let program = Program::start(&["--", "sh", "-c", "sleep 1000 & sleep 1000"]);
+    let client = Client::open(&program);
+    wait_until("a child", || children_of(program.pid()).len() == 1);
+    let child = children_of(program.pid())[0];
+    wait_until("two sleepers", || children_of(child).len() == 2);
+    let sleepers = children_of(child);
+    drop(client);
+    wait_until("no child", || children_of(program.pid()).is_empty());
+    wait_until("no sleeper", || {
+        sleepers.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+    });
+}
+
+#[test]
+fn a_second_signal_stops_at_once_and_kills_the_children() {
+    let program = Program::start(&["--", "sh", "-c", "trap '' TERM; while :; do sleep 1; done"]);
+    let _client = Client::open(&program);
+    wait_until("a child", || children_of(program.pid()).len() == 1);
+    let child = children_of(program.pid())[0];
+    program.signal("TERM");
+    program.wait_for_log("stopping");
+    // Signals within 100 ms count as one: send until one counts.
+    let mut program = program;
+    wait_until("the end", || {
+        program.signal("TERM");
+        program.has_ended()
+    });
+    assert_eq!(program.stop().code, Some(130));
+    wait_until("no child", || !std::path::Path::new(&format!("/proc/{child}")).exists());
+}
+
+#[test]
+fn what_can_not_be_started_is_one_clear_line_and_a_code() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    for (args, says, code) in [
+        (&["--listen", &addr][..], format!("mcp-sse: can't listen on {addr}: Address already in use"), 1),
+        (
+            &["--listen", "127.0.0.1:0", "--", "no-such-command-at-all"],
+            "mcp-sse: no such command: no-such-command-at-all".into(),
+            1,
+        ),
+        (&["--base-url", "ftp://x"], "mcp-sse: base_url is \"ftp://x\": http(s)://host".into(), 1),
+        (&["--base-url", "http://x/\r\ndata: forged"], "mcp-sse: base_url is ".into(), 1),
+        (
+            &["--listen", "0.0.0.0:0"],
+            "mcp-sse: --listen 0.0.0.0:0 can be reached from other machines".into(),
+            1,
+        ),
+        (&["--allow-host", "a/b"], "mcp-sse: allow_host is \"a/b\": host or host:port is allowed".into(), 1),
+        (&["--allow-origin", "null"], "mcp-sse: allow_origin is \"null\"".into(), 1),
+        (&["--keep-alive-interval", "0"], "mcp-sse: keep_alive is 0ns: more than zero is allowed".into(), 1),
+        (&["--listen", "nowhere"], "error: invalid value 'nowhere' for '--listen <ADDR>'".into(), 2),
+        (&["--no-such-option"], "error: unexpected argument '--no-such-option'".into(), 2),
+    ] {
+        let output = mcp_sse().args(args).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(&says), "{args:?}: {error}");
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
+        if code == 1 {
+            assert_eq!(error.trim_end().lines().count(), 1, "{args:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn s34_every_setting_comes_from_the_environment_under_the_origins_name() {
+    let config = |name: &str, value: &str| {
+        let output =
+            mcp_sse().args(["--preset", "contextforge", "--print-config"]).env(name, value).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    for (name, value, shows) in [
+        ("SSE_RETRY_TIMEOUT", "1234", "retry: Every(\n                1.234s"),
+        ("SSE_KEEPALIVE_ENABLED", "false", "keep_alive: Off"),
+        ("SSE_KEEPALIVE_INTERVAL", "7", "every: 7s"),
+        ("SSE_SEND_TIMEOUT", "0", "stall_after: None"),
+        ("SSE_SEND_TIMEOUT", "2.5", "2.5s"),
+        ("SSE_RAPID_YIELD_WINDOW_MS", "777", "777ms"),
+        ("SSE_RAPID_YIELD_MAX", "0", "window: None"),
+        ("SSE_TASK_GROUP_CLEANUP_TIMEOUT", "9", "drain_within: 9s"),
+    ] {
+        let (code, text) = config(name, value);
+        assert_eq!(code, Some(0), "{name}={value}: {text}");
+        assert!(text.contains(shows), "{name}={value}: {text}");
+    }
+    for name in
+        ["SSE_RETRY_TIMEOUT", "SSE_KEEPALIVE_INTERVAL", "SSE_SEND_TIMEOUT", "SSE_TASK_GROUP_CLEANUP_TIMEOUT"]
+    {
+        assert_eq!(config(name, "-1").0, Some(2), "{name}");
+    }
+    assert_eq!(config("SSE_RETRY_TIMEOUT", "0").0, Some(1));
+}
+
+#[test]
+fn s33_in_the_preset_host_and_port_give_the_base_url() {
+    let program = Program::start(&["--preset", "contextforge"]);
+    let client = Client::open(&program);
+    client.wait_for(&format!("event: endpoint\r\ndata: http://{}/message?session_id=", program.addr()));
+    client.wait_for("event: keepalive\r\ndata: {}\r\nretry: 5000\r\n\r\n");
+}
+
+#[test]
+fn the_help_names_every_group_of_options() {
+    let output = mcp_sse().arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for text in ["Stream:", "Limits:", "Examples:", "--listen", "--allow-host", "SSE_SEND_TIMEOUT", "-- npx"]
+    {
+        assert!(help.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn logs_are_json_by_flag() {
+    let program = Program::start(&["--log-format", "json"]);
+    let client = Client::open(&program);
+    program.wait_for_log("session opened");
+    let log = program.stop().log;
+    let line = log.lines().find(|line| line.contains("session opened")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["fields"]["session"], client.session_id().as_str());
+}
+
+fn mcp_sse() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-sse"));
+    command.arg("serve");
+    command
+}
+
+/// How long anything may take.
+const BOUND: Duration = Duration::from_secs(20);
