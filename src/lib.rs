@@ -1,4 +1,29 @@
-//! A sans-IO Server-Sent Events engine.
+//! A sans-IO engine for Server-Sent Events (HTML §9.2): pure state machines that take clock ticks, messages and
+//! disconnects, and give bytes, deadlines and close decisions.
+//!
+//! # Should I be using this?
+//! To serve events, or an MCP server, from a smol or tokio program, take `sansio-sse-adapters`, which drives this
+//! crate over real sockets. Take this crate itself to drive it from a loop of your own, to test what a stream does
+//! at every timing, or for one of its parts: the encoder, the decoder, the client's reconnecting machine, the
+//! strict HTTP/1.1.
+//!
+//! # How the machines are driven
+//! One grammar holds everywhere. `handle_*` tells what happened; a plain verb says what the application wants;
+//! `poll` says what the driver must do, and changes nothing; a noun is a getter. The first argument of whatever can
+//! change something is `now`, a [`Tick`] of the driver's own clock: nothing here reads a clock, does I/O or draws
+//! randomness. [`EventStream`] shows it in its example.
+//!
+//! # Parts
+//! - [`Frame`]: an event, encoded once. [`Decoder`]: events out of bytes, in pieces of any size.
+//! - [`EventStream`]: one response, its queue and its clocks, up to its one [`Close`]. [`StreamConfig`]: its
+//!   settings.
+//! - [`Journal`]: what a client that reconnects is told again. [`EventSource`]: the client that does.
+//! - [`http1`]: requests and responses, strictly. [`AccessRules`]: who may ask. [`Acceptor`]: when to accept.
+//! - [`mcp`]: the Model Context Protocol over HTTP+SSE: messages, routes, sessions.
+//!
+//! # Features
+//! `http1` and `mcp` (both default) add the modules of those names, and what they need. Without them the crate
+//! depends on `memchr` alone. It is `no_std` with `alloc`.
 #![no_std]
 
 extern crate alloc;

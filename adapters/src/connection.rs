@@ -157,9 +157,12 @@ fn open_session<R: Runtime>(
             let stream = registry.stream(&id).ok_or_else(Response::session_over)?;
             let taken_up = stream.command(|stream, now| stream.reattach(now, last, response, framing));
             taken_up.map_err(|_| Response::session_over())?;
-            let attachment = registry.with(|sessions, now| sessions.attach(now, &id));
+            let Some(attachment) = registry.with(|sessions, now| sessions.attach(now, &id)) else {
+                stream.command(SessionStream::abort); // It ended between the two.
+                return Err(Response::session_over());
+            };
             tracing::info!(session = %id, %last, "session taken up again");
-            (stream, attachment.ok_or_else(Response::session_over)?)
+            (stream, attachment)
         }
     };
     let finish = Arc::clone(&stream);

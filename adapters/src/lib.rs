@@ -41,3 +41,8 @@ pub use session::{Session, SessionClosed, SessionSender};
 pub use runtime::smol::{SmolRuntime, SmolTimer};
 #[cfg(feature = "tokio")]
 pub use runtime::tokio::{TokioIo, TokioRuntime, TokioTimer};
+
+/// The README's programs are compiled with the tests.
+#[cfg(all(doctest, feature = "smol", feature = "tokio"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

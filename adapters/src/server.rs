@@ -17,6 +17,9 @@ use crate::runtime::{Alarm, Clock, Runtime};
 use crate::service::Service;
 use crate::tasks::{Kind, Tasks};
 
+/// Connections accepted before the rest of the task has a turn.
+const ACCEPTS: u32 = 32;
+
 /// What the connections of a server have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -135,6 +138,7 @@ impl<R: Runtime> Server<R> {
 
         tracing::info!(sessions = shared.registry.with(|sessions, _| sessions.len()), "shutting down");
         shared.tasks.finish();
+        shared.registry.with(Sessions::end_detached);
         let drain = shared.service.stream.drain_within().max(shared.service.http_sse.stream.drain_within());
         let slack = Duration::from_secs(1);
         within::<R>(shared.clock, drain + slack, &mut keeper, shared.tasks.gone(Kind::Connection)).await;
@@ -194,8 +198,11 @@ impl<T: crate::runtime::Timer> Keeper<T> {
 
 /// Never ends: whether and when to accept is the acceptor's decision, and no error ends it.
 async fn accept_loop<R: Runtime>(listener: &R::Listener, shared: &Arc<Shared>) {
-    loop {
+    for turn in (1..=ACCEPTS).cycle() {
         rest::<R>(shared).await;
+        if turn == ACCEPTS {
+            give_way().await;
+        }
         match R::accept(listener).await {
             Ok((io, peer)) => {
                 let admission = shared.gate(|acceptor, _| acceptor.handle_accepted());
@@ -222,6 +229,19 @@ async fn accept_loop<R: Runtime>(listener: &R::Listener, shared: &Arc<Shared>) {
             }
         }
     }
+}
+
+/// Lets the rest of the task have a turn: a flood of connections must not keep the clock from being looked at.
+async fn give_way() {
+    let mut given = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Waits until the acceptor wants to accept.

@@ -5,6 +5,7 @@
 //! session has a way out, and leaves exactly one [`SessionEvent::Ended`] behind.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroUsize;
 use core::time::Duration;
@@ -131,6 +132,11 @@ pub enum SessionEnd {
     },
     /// The application let go of it.
     ByApplication,
+    /// The server stopped while no response spoke for it.
+    ServerStopped {
+        /// How the last one had ended.
+        last: Close,
+    },
 }
 
 impl fmt::Display for SessionEnd {
@@ -139,6 +145,7 @@ impl fmt::Display for SessionEnd {
             SessionEnd::Closed(close) => close.reason.fmt(f),
             SessionEnd::NotResumed { last } => write!(f, "{}, and not resumed in time", last.reason),
             SessionEnd::ByApplication => f.write_str("ended by the application"),
+            SessionEnd::ServerStopped { last } => write!(f, "{}, and the server stopped", last.reason),
         }
     }
 }
@@ -346,6 +353,19 @@ impl Sessions {
     pub fn end(&mut self, now: Tick, id: &SessionId) {
         self.clock(now);
         self.remove(id, SessionEnd::ByApplication);
+    }
+
+    /// The server stops: sessions that wait for a response to speak on will not get one. Those that have one end
+    /// with it.
+    pub fn end_detached(&mut self, now: Tick) {
+        self.clock(now);
+        let detached = self.table.iter().filter_map(|(id, session)| match session.life {
+            Life::Attached => None,
+            Life::Detached { last, .. } => Some((id.clone(), last)),
+        });
+        for (id, last) in detached.collect::<Vec<_>>() {
+            self.remove(&id, SessionEnd::ServerStopped { last });
+        }
     }
 
     /// A client sent a message. Messages reach the application in the order of these calls.
