@@ -336,7 +336,8 @@ impl Decoder {
     fn take_held_line(&mut self) -> Result<Option<Found>, TooLarge> {
         let mut line = mem::take(&mut self.line);
         // A long first `data` line becomes the data buffer itself: no second copy, no second allocation.
-        if line.len() > KEEP && self.data.is_empty() && !self.first_line && line.starts_with(b"data:") {
+        if line.len() > KEEP && self.data.is_empty() && line.starts_with(b"data:") {
+            self.first_line = false;
             let start = if line.get(5) == Some(&b' ') { 6 } else { 5 };
             line.drain(..start);
             return match String::from_utf8(line) {

@@ -283,7 +283,8 @@ fn large_first_data_lines_in_pieces_equal_those_in_one() {
         (":\ndata:1\ndata:", "x".repeat(9_000).into_bytes()),
         (":\ndatax:", "x".repeat(9_000).into_bytes()),
     ] {
-        let body = [start.as_bytes(), &value, b"\ndata:2\n\ndata:3\n\n"].concat();
+        let body =
+            [start.as_bytes(), &value, "\n\u{FEFF}data:no field\ndata:2\n\ndata:3\n\n".as_bytes()].concat();
         let whole = run(usize::MAX, &[&body]);
         assert_eq!(whole, reference(&body));
         for size in [1, 7, 4096, 8999] {

@@ -451,6 +451,24 @@ fn jitter_of_clients_spreads_them_and_never_shortens_the_wait() {
 }
 
 #[test]
+fn jitter_of_one_client_differs_from_wait_to_wait() {
+    let mut source = open(exact().jitter(Jitter::Percent(25)));
+    let mut delays = Vec::new();
+    let mut now = Tick::ZERO;
+    for _ in 0..20 {
+        feed(&mut source, ":\n");
+        source.handle_disconnect(now, Disconnect::Eof);
+        delays.push(waiting(&source).since(now));
+        now = waiting(&source);
+        source.handle_timeout(now);
+        source.handle_response(now, &OK).unwrap();
+    }
+    delays.sort_unstable();
+    delays.dedup();
+    assert_eq!(delays.len(), 20);
+}
+
+#[test]
 fn settings_are_refused_outside_their_ranges_and_taken_at_their_ends() {
     let day = Duration::from_secs(86_400);
     let free = || SourceConfig::builder().delay_between(MS, day);
