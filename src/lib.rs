@@ -33,15 +33,18 @@ mod acceptor;
 mod access;
 mod config;
 mod decimal;
+mod decode;
 mod frame;
 #[cfg(feature = "http1")]
 pub mod http1;
 mod id;
 mod journal;
+mod last_event_id;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 #[cfg(feature = "http1")]
 mod media_type;
+mod source;
 mod stream;
 mod tick;
 
@@ -49,9 +52,15 @@ pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 #[cfg(feature = "http1")]
 pub use access::{AccessError, AccessRules};
 pub use config::{ConfigError, HalfClose, KeepAlive, Retry, SpinGuard, StreamConfig, StreamConfigBuilder};
+pub use decode::{Decoded, Decoder, Event, EventRef, TooLarge};
 pub use frame::{Field, FieldError, Frame, FrameBuilder, LineEnd};
 pub use id::{EventId, EventIdError};
 pub use journal::{Cursor, Journal, ReplayError};
+pub use last_event_id::{LastEventId, LastEventIdError};
+pub use source::{
+    Connect, EventSource, Jitter, Lost, Refused, ResponseFacts, SourceClose, SourceCloseReason, SourceConfig,
+    SourceConfigBuilder, SourceConfigError, SourceWake, Want,
+};
 pub use stream::{
     Close, CloseReason, Disconnect, EventStream, Framing, Manner, PushError, Room, Step, Transmit, Wake,
 };
