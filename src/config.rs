@@ -1,12 +1,10 @@
 //! [`StreamConfig`]: what an event stream may take, how long it waits, and how its lines look.
 
 use alloc::format;
-use alloc::string::String;
-use core::fmt;
 use core::num::{NonZeroU32, NonZeroUsize};
 use core::time::Duration;
 
-use crate::{Frame, FrameBuilder, LineEnd};
+use crate::{ConfigError, Frame, FrameBuilder, LineEnd};
 
 const fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -454,45 +452,3 @@ impl StreamConfigBuilder {
         StreamConfig { settings: self, keep_alive_frame }
     }
 }
-
-/// A setting that is out of its range.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    setting: &'static str,
-    value: String,
-    allowed: &'static str,
-}
-
-impl ConfigError {
-    /// A setting, the value that it was given, and what is allowed.
-    #[must_use]
-    pub fn new(setting: &'static str, value: impl Into<String>, allowed: &'static str) -> ConfigError {
-        ConfigError { setting, value: value.into(), allowed }
-    }
-
-    /// The setting's name, as its method is called.
-    #[must_use]
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-
-    /// The value that was refused, as text.
-    #[must_use]
-    pub fn value(&self) -> &str {
-        &self.value
-    }
-
-    /// What is allowed.
-    #[must_use]
-    pub fn allowed(&self) -> &'static str {
-        self.allowed
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}: {} is allowed", self.setting, self.value, self.allowed)
-    }
-}
-
-impl core::error::Error for ConfigError {}

@@ -45,12 +45,9 @@ mod response;
 mod scan;
 
 pub use body::{BodyDecoder, BodyLength, BodyPart};
-pub use config::{ConfigError, ConnectionConfig, ConnectionConfigBuilder};
+pub use config::{ConnectionConfig, ConnectionConfigBuilder};
 pub use connection::{CommandError, Connection, ConnectionClose, ConnectionWake, Handover, Step};
-pub use encode::{
-    CHUNK_END, ChunkSize, HeaderError, LAST_CHUNK, RequestBuilder, Response, chunk_size, reason_phrase,
-    stream_head,
-};
+pub use encode::{HeaderError, RequestBuilder, Response, reason_phrase, stream_head};
 pub use error::HttpError;
 pub(crate) use head::is_authority;
 pub use head::{HeadLimits, RequestHead, Version};

@@ -32,6 +32,7 @@ mod acceptor;
 #[cfg(feature = "http1")]
 mod access;
 mod config;
+mod config_error;
 mod decimal;
 mod decode;
 mod frame;
@@ -51,7 +52,8 @@ mod tick;
 pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 #[cfg(feature = "http1")]
 pub use access::{AccessError, AccessRules};
-pub use config::{ConfigError, HalfClose, KeepAlive, Retry, SpinGuard, StreamConfig, StreamConfigBuilder};
+pub use config::{HalfClose, KeepAlive, Retry, SpinGuard, StreamConfig, StreamConfigBuilder};
+pub use config_error::ConfigError;
 pub use decode::{Decoded, Decoder, Event, EventRef, TooLarge};
 pub use frame::{Field, FieldError, Frame, FrameBuilder, LineEnd};
 pub use id::{EventId, EventIdError};
@@ -59,7 +61,7 @@ pub use journal::{Cursor, Journal, ReplayError};
 pub use last_event_id::{LastEventId, LastEventIdError};
 pub use source::{
     Connect, EventSource, Jitter, Lost, Refused, ResponseFacts, SourceClose, SourceCloseReason, SourceConfig,
-    SourceConfigBuilder, SourceConfigError, SourceWake, Want,
+    SourceConfigBuilder, SourceWake, Want,
 };
 pub use stream::{
     Close, CloseReason, Disconnect, EventStream, Framing, Manner, PushError, Room, Step, Transmit, Wake,

@@ -11,7 +11,7 @@ use core::time::Duration;
 use crate::decode::Found;
 use crate::{Decoder, Disconnect, EventRef, LastEventId, Tick};
 pub use backoff::Jitter;
-pub use config::{SourceConfig, SourceConfigBuilder, SourceConfigError};
+pub use config::{SourceConfig, SourceConfigBuilder};
 pub use want::{Connect, Lost, Refused, ResponseFacts, SourceClose, SourceCloseReason, SourceWake, Want};
 
 /// Reads one stream, and reconnects when the connection is lost, until it is closed or told not to come back.
@@ -96,7 +96,7 @@ impl EventSource {
     ///
     /// let source = EventSource::new(Tick::ZERO, Arc::new(SourceConfig::builder().build()?), 0x5eed);
     /// assert!(matches!(source.poll(), Want::Connect(_)));
-    /// # Ok::<(), sansio_sse::SourceConfigError>(())
+    /// # Ok::<(), sansio_sse::ConfigError>(())
     /// ```
     #[must_use]
     pub fn new(now: Tick, config: Arc<SourceConfig>, seed: u64) -> EventSource {
@@ -151,7 +151,7 @@ impl EventSource {
     /// let gone = ResponseFacts { status: 204, content_type: None, location: None };
     /// assert_eq!(source.handle_response(Tick::ZERO, &gone), Err(Refused::Status(204)));
     /// assert!(matches!(source.poll(), Want::Closed(_)));
-    /// # Ok::<(), sansio_sse::SourceConfigError>(())
+    /// # Ok::<(), sansio_sse::ConfigError>(())
     /// ```
     pub fn handle_response(&mut self, now: Tick, head: &ResponseFacts<'_>) -> Result<(), Refused> {
         self.see(now);
@@ -233,7 +233,7 @@ impl EventSource {
     /// let mut source = EventSource::new(Tick::ZERO, Arc::new(SourceConfig::builder().build()?), 1);
     /// source.handle_disconnect(Tick::ZERO, Disconnect::Reset);
     /// assert!(matches!(source.poll(), Want::Wait { lost: Lost::Disconnected(Disconnect::Reset), .. }));
-    /// # Ok::<(), sansio_sse::SourceConfigError>(())
+    /// # Ok::<(), sansio_sse::ConfigError>(())
     /// ```
     pub fn handle_disconnect(&mut self, now: Tick, how: Disconnect) {
         self.see(now);
@@ -275,7 +275,7 @@ impl EventSource {
     /// source.close(Tick::from_micros(5));
     /// let Want::Closed(close) = source.poll() else { panic!() };
     /// assert_eq!((close.reason, close.at), (SourceCloseReason::Closed, Tick::from_micros(5)));
-    /// # Ok::<(), sansio_sse::SourceConfigError>(())
+    /// # Ok::<(), sansio_sse::ConfigError>(())
     /// ```
     pub fn close(&mut self, now: Tick) {
         self.see(now);
@@ -292,7 +292,7 @@ impl EventSource {
     ///
     /// let source = EventSource::new(Tick::ZERO, Arc::new(SourceConfig::builder().build()?), 1);
     /// assert_eq!(source.poll(), source.poll());
-    /// # Ok::<(), sansio_sse::SourceConfigError>(())
+    /// # Ok::<(), sansio_sse::ConfigError>(())
     /// ```
     pub fn poll(&self) -> Want<'_> {
         match &self.life {
@@ -317,7 +317,7 @@ impl EventSource {
     /// let source = EventSource::new(Tick::ZERO, Arc::new(SourceConfig::builder().build()?), 1);
     /// let half_a_minute = Tick::ZERO + Duration::from_secs(30);
     /// assert_eq!(source.deadline(), Some((half_a_minute, SourceWake::ConnectTimeout)));
-    /// # Ok::<(), sansio_sse::SourceConfigError>(())
+    /// # Ok::<(), sansio_sse::ConfigError>(())
     /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<(Tick, SourceWake)> {
@@ -337,7 +337,7 @@ impl EventSource {
     ///
     /// let source = EventSource::new(Tick::ZERO, Arc::new(SourceConfig::builder().build()?), 1);
     /// assert_eq!(source.last_event_id(), None);
-    /// # Ok::<(), sansio_sse::SourceConfigError>(())
+    /// # Ok::<(), sansio_sse::ConfigError>(())
     /// ```
     #[must_use]
     pub fn last_event_id(&self) -> Option<&LastEventId> {
@@ -353,7 +353,7 @@ impl EventSource {
     ///
     /// let source = EventSource::new(Tick::ZERO, Arc::new(SourceConfig::builder().build()?), 1);
     /// assert_eq!(source.reconnection_time(), Duration::from_secs(3));
-    /// # Ok::<(), sansio_sse::SourceConfigError>(())
+    /// # Ok::<(), sansio_sse::ConfigError>(())
     /// ```
     #[must_use]
     pub fn reconnection_time(&self) -> Duration {

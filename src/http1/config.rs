@@ -1,18 +1,18 @@
 //! [`ConnectionConfig`]: the limits and deadlines of a server's connection, checked once and then shared.
 
-use core::fmt;
 use core::time::Duration;
 
 use super::HeadLimits;
+use crate::ConfigError;
 
 /// The limits and deadlines of a [`Connection`](super::Connection), valid by construction.
 ///
 /// ```
 /// use core::time::Duration;
-/// use sansio_sse::http1::{ConfigError, ConnectionConfig};
+/// use sansio_sse::http1::ConnectionConfig;
 ///
-/// let refused = ConnectionConfig::builder().head_within(Duration::ZERO).build();
-/// assert!(matches!(refused, Err(ConfigError::Duration { setting: "head_within", .. })));
+/// let refused = ConnectionConfig::builder().head_within(Duration::ZERO).build().unwrap_err();
+/// assert_eq!(refused.to_string(), "head_within is 0ns: 1ms to 86400s is allowed");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
@@ -117,14 +117,17 @@ impl ConnectionConfigBuilder {
     }
 
     /// Checks all values against their ranges.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the first setting that is out of its range.
     pub fn build(self) -> Result<ConnectionConfig, ConfigError> {
         let config = self.0;
         let head = config.head;
-        check("head_bytes", head.head_bytes, 64, MIB)?;
-        check("target_bytes", head.target_bytes, 16, head.head_bytes)?;
-        check("headers", head.headers, 1, 4096)?;
-        check("body_bytes", config.body_bytes, 0, 1024 * MIB)?;
-        check("read_ahead", config.read_ahead, 1, MIB)?;
+        ConfigError::check("head_bytes", head.head_bytes, 64, MIB)?;
+        ConfigError::check("target_bytes", head.target_bytes, 16, head.head_bytes)?;
+        ConfigError::check("headers", head.headers, 1, 4096)?;
+        ConfigError::check("body_bytes", config.body_bytes, 0, 1024 * MIB)?;
+        ConfigError::check("read_ahead", config.read_ahead, 1, MIB)?;
         check_time("head_within", config.head_within)?;
         check_time("idle_for", config.idle_for)?;
         check_time("body_within", config.body_within)?;
@@ -138,57 +141,6 @@ const MIB: usize = 1024 * 1024;
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn check(setting: &'static str, value: usize, min: usize, max: usize) -> Result<(), ConfigError> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(ConfigError::Size { setting, value, min, max }) }
-}
-
 fn check_time(setting: &'static str, value: Duration) -> Result<(), ConfigError> {
-    if (SHORTEST..=LONGEST).contains(&value) {
-        Ok(())
-    } else {
-        Err(ConfigError::Duration { setting, value, min: SHORTEST, max: LONGEST })
-    }
+    ConfigError::check(setting, value, SHORTEST, LONGEST)
 }
-
-/// A setting outside its range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A size or a count.
-    Size {
-        /// The setting's name.
-        setting: &'static str,
-        /// The value given.
-        value: usize,
-        /// The smallest allowed.
-        min: usize,
-        /// The largest allowed.
-        max: usize,
-    },
-    /// A duration.
-    Duration {
-        /// The setting's name.
-        setting: &'static str,
-        /// The value given.
-        value: Duration,
-        /// The shortest allowed.
-        min: Duration,
-        /// The longest allowed.
-        max: Duration,
-    },
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Size { setting, value, min, max } => {
-                write!(f, "{setting} is {value}, allowed is {min} to {max}")
-            }
-            Self::Duration { setting, value, min, max } => {
-                write!(f, "{setting} is {value:?}, allowed is {min:?} to {max:?}")
-            }
-        }
-    }
-}
-
-impl core::error::Error for ConfigError {}

@@ -193,49 +193,6 @@ pub fn stream_head(version: Version, headers: &[(&str, &str)]) -> Result<Vec<u8>
     Ok(out)
 }
 
-/// What stands behind the data of each chunk.
-pub const CHUNK_END: &[u8] = b"\r\n";
-/// What stands behind all chunks: the last chunk and no trailers.
-pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
-/// The size line of a chunk, held inline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChunkSize {
-    bytes: [u8; 18],
-    start: u8,
-}
-
-impl ChunkSize {
-    /// The line: hexadecimal digits and CRLF.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(usize::from(self.start)..).unwrap_or_default()
-    }
-}
-
-/// The size line for `len` bytes of data. Zero would end the body, so send no chunk for no data.
-///
-/// ```
-/// use sansio_sse::http1::chunk_size;
-///
-/// assert_eq!(chunk_size(0x1f4).as_bytes(), b"1f4\r\n");
-/// ```
-#[must_use]
-pub fn chunk_size(len: usize) -> ChunkSize {
-    let mut bytes = *b"0000000000000000\r\n";
-    let mut start = 16_u8;
-    let mut left = len;
-    for slot in bytes.iter_mut().take(16).rev() {
-        *slot = b"0123456789abcdef".get(left & 15).copied().unwrap_or_default();
-        start -= 1;
-        left >>= 4;
-        if left == 0 {
-            break;
-        }
-    }
-    ChunkSize { bytes, start }
-}
-
 /// A request of the client's side, checked.
 ///
 /// ```

@@ -1,10 +1,10 @@
 //! [`SourceConfig`]: the settings of an [`EventSource`](crate::EventSource), valid by construction.
 
-use core::fmt;
 use core::num::{NonZeroU32, NonZeroUsize};
 use core::time::Duration;
 
 use super::Jitter;
+use crate::ConfigError;
 
 /// The shortest and the longest time that any setting takes.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -58,11 +58,10 @@ impl SourceConfig {
 ///
 /// ```
 /// use core::time::Duration;
-/// use sansio_sse::{SourceConfig, SourceConfigError};
+/// use sansio_sse::SourceConfig;
 ///
 /// let refused = SourceConfig::builder().retry(Duration::from_millis(40)).build();
-/// let Err(SourceConfigError::Time { setting, min, .. }) = refused else { panic!() };
-/// assert_eq!((setting, min), ("retry", Duration::from_millis(100)));
+/// assert_eq!(refused.unwrap_err().to_string(), "retry is 40ms: 100ms to 300s is allowed");
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -189,85 +188,31 @@ impl SourceConfigBuilder {
     /// Checks the settings together.
     ///
     /// # Errors
-    /// [`SourceConfigError`], for the first setting out of its range.
+    /// [`ConfigError`], for the first setting out of its range.
     ///
     /// ```
     /// use core::time::Duration;
     /// use sansio_sse::SourceConfig;
     ///
     /// let refused = SourceConfig::builder().silent_for(Some(Duration::ZERO)).build().unwrap_err();
-    /// assert_eq!(refused.to_string(), "silent_for is 0ns, must be 1ms to 86400s");
+    /// assert_eq!(refused.to_string(), "silent_for is 0ns: 1ms to 86400s is allowed");
     /// ```
-    pub fn build(self) -> Result<SourceConfig, SourceConfigError> {
+    pub fn build(self) -> Result<SourceConfig, ConfigError> {
         let config = self.0;
-        time("delay_between (max)", config.max_delay, SHORTEST, LONGEST)?;
-        time("delay_between (min)", config.min_delay, SHORTEST, config.max_delay)?;
-        time("retry", config.retry, config.min_delay, config.max_delay)?;
+        ConfigError::check("delay_between (max)", config.max_delay, SHORTEST, LONGEST)?;
+        ConfigError::check("delay_between (min)", config.min_delay, SHORTEST, config.max_delay)?;
+        ConfigError::check("retry", config.retry, config.min_delay, config.max_delay)?;
         if let Some(after) = config.connect_within {
-            time("connect_within", after, SHORTEST, LONGEST)?;
+            ConfigError::check("connect_within", after, SHORTEST, LONGEST)?;
         }
         if let Some(after) = config.silent_for {
-            time("silent_for", after, SHORTEST, LONGEST)?;
+            ConfigError::check("silent_for", after, SHORTEST, LONGEST)?;
         }
         match config.jitter {
             Jitter::Percent(percent) if !(1..=100).contains(&percent) => {
-                Err(SourceConfigError::Jitter { percent })
+                Err(ConfigError::new("jitter", alloc::format!("{percent} %"), "1 to 100 % or off"))
             }
             Jitter::Percent(_) | Jitter::Off => Ok(config),
         }
     }
 }
-
-fn time(
-    setting: &'static str,
-    value: Duration,
-    min: Duration,
-    max: Duration,
-) -> Result<(), SourceConfigError> {
-    if (min..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(SourceConfigError::Time { setting, value, min, max })
-    }
-}
-
-/// A setting out of its range.
-///
-/// ```
-/// use sansio_sse::SourceConfigError;
-///
-/// assert_eq!(SourceConfigError::Jitter { percent: 0 }.to_string(), "jitter is 0 %, must be 1 to 100 % or off");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SourceConfigError {
-    /// A time is too short or too long.
-    Time {
-        /// The builder's method.
-        setting: &'static str,
-        /// What it was given.
-        value: Duration,
-        /// The least that is allowed.
-        min: Duration,
-        /// The most that is allowed.
-        max: Duration,
-    },
-    /// [`Jitter::Percent`] takes 1 to 100.
-    Jitter {
-        /// What it was given.
-        percent: u8,
-    },
-}
-
-impl fmt::Display for SourceConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Time { setting, value, min, max } => {
-                write!(f, "{setting} is {value:?}, must be {min:?} to {max:?}")
-            }
-            Self::Jitter { percent } => write!(f, "jitter is {percent} %, must be 1 to 100 % or off"),
-        }
-    }
-}
-
-impl core::error::Error for SourceConfigError {}

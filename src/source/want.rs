@@ -13,7 +13,7 @@ use crate::{Disconnect, LastEventId, Tick, TooLarge};
 ///
 /// let source = EventSource::new(Tick::ZERO, Arc::new(SourceConfig::builder().build()?), 1);
 /// assert!(matches!(source.poll(), Want::Connect(attempt) if attempt.redirect.is_none()));
-/// # Ok::<(), sansio_sse::SourceConfigError>(())
+/// # Ok::<(), sansio_sse::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

@@ -1,5 +1,5 @@
 //! The program `mcp-sse` as a whole: what it says, what it runs, and how it ends.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod program;
 
