@@ -41,6 +41,11 @@ pub(crate) async fn serve<R: Runtime>(
     peer: SocketAddr,
     admission: Admission,
 ) {
+    if let Some(silence) = shared.service.longest_stall()
+        && let Err(error) = R::give_up_after(&io, silence)
+    {
+        tracing::debug!(%peer, %error, "no limit on unacknowledged bytes");
+    }
     let mut http = Http::new(io, R::timer(), shared);
     let control = Arc::clone(&http.control);
     shared.tasks.on_finish(task, move || control.finish());

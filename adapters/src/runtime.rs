@@ -50,11 +50,28 @@ pub trait Runtime: Send + Sync + 'static {
     /// The next connection.
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
 
+    /// Makes the operating system give a connection up whose peer has acknowledged nothing for this long while
+    /// bytes were under way. The system takes bytes into a buffer of its own, and so hides for many minutes a peer
+    /// that vanished without a word.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn give_up_after(io: &Self::Io, silence: Duration) -> io::Result<()>;
+
     /// A timer that is not set.
     fn timer() -> Self::Timer;
 
     /// Runs a future to its end by itself.
     fn spawn(future: impl Future<Output = ()> + Send + 'static);
+}
+
+/// `TCP_USER_TIMEOUT` (RFC 5482), where there is one.
+#[cfg(any(feature = "smol", feature = "tokio"))]
+fn set_user_timeout(socket: &socket2::Socket, silence: Duration) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(silence))?;
+    let _ = (socket, silence);
+    Ok(())
 }
 
 /// The monotonic clock, as ticks.

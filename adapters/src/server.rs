@@ -17,6 +17,9 @@ use crate::runtime::{Alarm, Clock, Runtime};
 use crate::service::Service;
 use crate::tasks::{Kind, Tasks};
 
+/// A stream that does not drain closes by itself; this is how much later it is dropped, if it should not have.
+const DRAIN_SLACK: Duration = Duration::from_secs(1);
+
 /// Connections accepted before the rest of the task has a turn.
 const ACCEPTS: u32 = 32;
 
@@ -139,9 +142,8 @@ impl<R: Runtime> Server<R> {
         tracing::info!(sessions = shared.registry.with(|sessions, _| sessions.len()), "shutting down");
         shared.tasks.finish();
         shared.registry.with(Sessions::end_detached);
-        let drain = shared.service.stream.drain_within().max(shared.service.http_sse.stream.drain_within());
-        let slack = Duration::from_secs(1);
-        within::<R>(shared.clock, drain + slack, &mut keeper, shared.tasks.gone(Kind::Connection)).await;
+        let drain = shared.service.longest_drain() + DRAIN_SLACK;
+        within::<R>(shared.clock, drain, &mut keeper, shared.tasks.gone(Kind::Connection)).await;
         let handlers = shared.service.handlers_within;
         within::<R>(shared.clock, handlers, &mut keeper, shared.tasks.gone(Kind::Handler)).await;
         shared.tasks.abort();

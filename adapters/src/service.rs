@@ -44,6 +44,16 @@ impl Service {
     pub fn builder() -> ServiceBuilder {
         ServiceBuilder::default()
     }
+
+    /// How long any stream bears a peer that takes nothing; `None` if one bears it for ever.
+    pub(crate) fn longest_stall(&self) -> Option<Duration> {
+        Some(self.stream.stall_after()?.max(self.http_sse.stream.stall_after()?))
+    }
+
+    /// How long any stream may take to finish.
+    pub(crate) fn longest_drain(&self) -> Duration {
+        self.stream.drain_within().max(self.http_sse.stream.drain_within())
+    }
 }
 
 /// Collects the parts of a [`Service`].

@@ -5,11 +5,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_io::Async;
+use socket2::SockRef;
 
-use super::{Runtime, Timer};
+use super::{Runtime, Timer, set_user_timeout};
 
 /// Runs servers and drivers on smol.
 #[derive(Clone, Copy, Debug)]
@@ -54,11 +55,29 @@ impl Runtime for SmolRuntime {
         Ok((io, peer))
     }
 
+    fn give_up_after(io: &Self::Io, silence: Duration) -> io::Result<()> {
+        set_user_timeout(&SockRef::from(io.get_ref()), silence)
+    }
+
     fn timer() -> SmolTimer {
         SmolTimer::default()
     }
 
     fn spawn(future: impl Future<Output = ()> + Send + 'static) {
         smol::spawn(future).detach();
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{Async, Duration, Runtime, SmolRuntime, SockRef, TcpListener, TcpStream};
+
+    #[test]
+    fn hurt_09_the_system_gives_up_a_peer_that_acknowledges_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let io = Async::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap()).unwrap();
+        SmolRuntime::give_up_after(&io, Duration::from_secs(30)).unwrap();
+        let set = SockRef::from(io.get_ref()).tcp_user_timeout().unwrap();
+        assert_eq!(set, Some(Duration::from_secs(30)));
     }
 }

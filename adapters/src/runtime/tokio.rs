@@ -5,14 +5,15 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
-use super::{Runtime, Timer};
+use super::{Runtime, Timer, set_user_timeout};
 
 /// Runs servers and drivers on tokio. Its functions must be called inside a tokio runtime.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,10 @@ impl Runtime for TokioRuntime {
         let (io, peer) = listener.accept().await?;
         io.set_nodelay(true)?;
         Ok((TokioIo(io), peer))
+    }
+
+    fn give_up_after(io: &TokioIo, silence: Duration) -> io::Result<()> {
+        set_user_timeout(&SockRef::from(&io.0), silence)
     }
 
     fn timer() -> TokioTimer {
