@@ -20,10 +20,10 @@ use sansio_sse::mcp::{
 use sansio_sse::{Admission, Disconnect, EventStream, Tick};
 use tracing::Instrument;
 
-use crate::driver::{Driver, Machine, Shared as SharedStream, disconnect};
+use crate::driver::{Driver, Machine, Shared, disconnect};
 use crate::registry::Attached;
 use crate::runtime::{Alarm, Clock, Runtime, Timer};
-use crate::server::Shared;
+use crate::state::State;
 use crate::tasks::{Kind, TaskId};
 use crate::{EventSender, Session};
 
@@ -35,29 +35,29 @@ const READ: usize = 16 * 1024;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<R: Runtime>(
-    shared: &Arc<Shared>,
+    state: &Arc<State>,
     task: TaskId,
     io: R::Io,
     peer: SocketAddr,
     admission: Admission,
 ) {
-    if let Some(silence) = shared.service.longest_stall()
+    if let Some(silence) = state.service.longest_stall()
         && let Err(error) = R::give_up_after(&io, silence)
     {
         tracing::debug!(%peer, %error, "no limit on unacknowledged bytes");
     }
-    let mut http = Http::new(io, R::timer(), shared);
+    let mut http = Http::new(io, R::timer(), state);
     let control = Arc::clone(&http.control);
-    shared.tasks.on_finish(task, move || control.finish());
+    state.tasks.on_finish(task, move || control.finish());
     let mut message_for: Option<SessionId> = None;
     loop {
         match http.next().await {
             Point::Closed => return,
             Point::Head(head) => {
                 let route = match admission {
-                    Admission::Serve => shared.service.routes.route(&head),
+                    Admission::Serve => state.service.routes.route(&head),
                     Admission::Busy => {
-                        http.machine.finish(shared.clock.now());
+                        http.machine.finish(state.clock.now());
                         Route::Answer(Response::busy("too many connections"))
                     }
                 };
@@ -67,27 +67,25 @@ pub(crate) async fn serve<R: Runtime>(
                         http.respond(&response);
                     }
                     Route::Message(id) => {
-                        if shared.registry.with(|sessions, _| sessions.contains(&id)) {
+                        if state.registry.with(|sessions, _| sessions.contains(&id)) {
                             message_for = Some(id);
                             http.receive_body();
                         } else {
-                            http.respond(
-                                &shared.service.routes.with_cors(&head, Response::unknown_session()),
-                            );
+                            http.respond(&state.service.routes.with_cors(&head, Response::unknown_session()));
                         }
                     }
                     Route::OpenSession { last } => {
-                        match open_session::<R>(shared, task, &mut http, &head, last) {
+                        match open_session::<R>(state, task, &mut http, &head, last) {
                             Ok(opened) => return run_session::<R>(http, opened, peer).await,
-                            Err(response) => http.respond(&shared.service.routes.with_cors(&head, response)),
+                            Err(response) => http.respond(&state.service.routes.with_cors(&head, response)),
                         }
                     }
-                    Route::Events(place) => return run_events::<R>(shared, task, http, &head, place).await,
+                    Route::Events(place) => return run_events::<R>(state, task, http, &head, place).await,
                 }
             }
             Point::Request(head, body) => {
                 let response = match message_for.take() {
-                    Some(id) => match post(shared, &mut http, &id, &body).await {
+                    Some(id) => match post(state, &mut http, &id, &body).await {
                         Some(response) => response,
                         None => return,
                     },
@@ -95,14 +93,14 @@ pub(crate) async fn serve<R: Runtime>(
                     None => Response::unknown_session(),
                 };
                 tracing::debug!(%peer, status = response.status(), "message answered");
-                http.respond(&shared.service.routes.with_cors(&head, response));
+                http.respond(&state.service.routes.with_cors(&head, response));
             }
         }
     }
 }
 
 /// Gives a message to its session and waits for its fate; `None` if the client has gone meanwhile.
-async fn post<Io, T>(shared: &Shared, http: &mut Http<Io, T>, id: &SessionId, body: &[u8]) -> Option<Response>
+async fn post<Io, T>(state: &State, http: &mut Http<Io, T>, id: &SessionId, body: &[u8]) -> Option<Response>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
     T: Timer,
@@ -111,10 +109,10 @@ where
         Ok(message) => message,
         Err(response) => return Some(response),
     };
-    match shared.registry.with(|sessions, now| sessions.post(now, id, message)) {
+    match state.registry.with(|sessions, now| sessions.post(now, id, message)) {
         Ok(Posted::Accepted) => Some(Response::accepted()),
         Ok(Posted::Held(held)) => {
-            let mut outcome = pin!(shared.registry.outcome(id, held));
+            let mut outcome = pin!(state.registry.outcome(id, held));
             poll_fn(|cx| match outcome.as_mut().poll(cx) {
                 Poll::Ready(outcome) => Poll::Ready(Some(Response::from(outcome))),
                 Poll::Pending => http.poll_gone(cx).map(|()| None),
@@ -132,26 +130,26 @@ struct Opened {
 }
 
 fn open_session<R: Runtime>(
-    shared: &Arc<Shared>,
+    state: &Arc<State>,
     task: TaskId,
     http: &mut Http<R::Io, R::Timer>,
     head: &RequestHead,
     last: Option<LastSeen>,
 ) -> Result<Opened, Response> {
-    if shared.tasks.is_finishing() {
+    if state.tasks.is_finishing() {
         return Err(Response::busy("shutting down"));
     }
-    let (response, framing) = shared.service.routes.stream_head(head, StreamKind::Session);
-    let registry = &shared.registry;
+    let (response, framing) = state.service.routes.stream_head(head, StreamKind::Session);
+    let registry = &state.registry;
     let (stream, attachment) = match last {
         None => {
-            let (id, number, attachment) = new_session(shared)?;
-            let config = Arc::clone(&shared.service.http_sse);
-            let now = shared.clock.now();
+            let (id, number, attachment) = new_session(state)?;
+            let config = Arc::clone(&state.service.http_sse);
+            let now = state.clock.now();
             let stream = SessionStream::open(now, config, &id, number, response, framing);
-            let stream = SharedStream::new(shared.clock, stream);
+            let stream = Shared::new(state.clock, stream);
             tracing::info!(session = %id, "session opened");
-            start_handler::<R>(shared, id, &stream);
+            start_handler::<R>(state, id, &stream);
             (stream, attachment)
         }
         Some(LastSeen::Unknown) => return Err(Response::session_over()),
@@ -171,7 +169,7 @@ fn open_session<R: Runtime>(
         }
     };
     let finish = Arc::clone(&stream);
-    shared.tasks.on_finish(task, move || finish.command(SessionStream::finish));
+    state.tasks.on_finish(task, move || finish.command(SessionStream::finish));
     let generation = stream.with(SessionStream::generation);
     let attached =
         Attached { registry: Arc::clone(registry), stream, generation, attachment: Some(attachment) };
@@ -180,7 +178,7 @@ fn open_session<R: Runtime>(
 }
 
 /// Draws an id until one is free.
-fn new_session(shared: &Shared) -> Result<(SessionId, u64, Attachment), Response> {
+fn new_session(state: &State) -> Result<(SessionId, u64, Attachment), Response> {
     loop {
         let mut random = [0; 24];
         if let Err(error) = getrandom::fill(&mut random) {
@@ -191,7 +189,7 @@ fn new_session(shared: &Shared) -> Result<(SessionId, u64, Attachment), Response
         id.copy_from_slice(&random[..16]);
         number.copy_from_slice(&random[16..]);
         let (id, number) = (SessionId::from_random(id), u64::from_le_bytes(number));
-        match shared.registry.with(|sessions, now| sessions.open(now, id.clone(), number)) {
+        match state.registry.with(|sessions, now| sessions.open(now, id.clone(), number)) {
             Ok(attachment) => return Ok((id, number, attachment)),
             Err(OpenError::TooMany) => return Err(Response::busy("too many sessions")),
             Err(OpenError::Used) => {}
@@ -199,12 +197,12 @@ fn new_session(shared: &Shared) -> Result<(SessionId, u64, Attachment), Response
     }
 }
 
-fn start_handler<R: Runtime>(shared: &Arc<Shared>, id: SessionId, stream: &Arc<SharedStream<SessionStream>>) {
+fn start_handler<R: Runtime>(state: &Arc<State>, id: SessionId, stream: &Arc<Shared<SessionStream>>) {
     let span = tracing::info_span!("session", %id);
-    let session = Session::new(Arc::clone(&shared.registry), id, Arc::clone(stream));
-    let Some(on_session) = &shared.service.on_session else { return };
+    let session = Session::new(Arc::clone(&state.registry), id, Arc::clone(stream));
+    let Some(on_session) = &state.service.on_session else { return };
     let handler = on_session(session).instrument(span);
-    shared.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
+    state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
 }
 
 async fn run_session<R: Runtime>(http: Http<R::Io, R::Timer>, opened: Opened, peer: SocketAddr) {
@@ -218,26 +216,26 @@ async fn run_session<R: Runtime>(http: Http<R::Io, R::Timer>, opened: Opened, pe
 }
 
 async fn run_events<R: Runtime>(
-    shared: &Arc<Shared>,
+    state: &Arc<State>,
     task: TaskId,
     mut http: Http<R::Io, R::Timer>,
     head: &RequestHead,
     place: usize,
 ) {
-    let Some(on_events) = shared.service.on_events.get(place) else { return };
+    let Some(on_events) = state.service.on_events.get(place) else { return };
     let Some(handover) = http.hand_over() else { return };
-    let (response, framing) = shared.service.routes.stream_head(head, StreamKind::Events);
-    let config = Arc::clone(&shared.service.stream);
-    let stream = EventStream::with_head(shared.clock.now(), config, response, framing);
-    let stream = SharedStream::new(shared.clock, stream);
+    let (response, framing) = state.service.routes.stream_head(head, StreamKind::Events);
+    let config = Arc::clone(&state.service.stream);
+    let stream = EventStream::with_head(state.clock.now(), config, response, framing);
+    let stream = Shared::new(state.clock, stream);
     let finish = Arc::clone(&stream);
-    shared.tasks.on_finish(task, move || finish.command(EventStream::finish));
+    state.tasks.on_finish(task, move || finish.command(EventStream::finish));
     let handler = on_events(EventSender::new(Arc::clone(&stream)), head.clone());
-    shared.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
+    state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
     drive(http, &stream, &handover).await;
 }
 
-async fn drive<M: Machine, Io, T>(http: Http<Io, T>, stream: &Arc<SharedStream<M>>, handover: &Handover)
+async fn drive<M: Machine, Io, T>(http: Http<Io, T>, stream: &Arc<Shared<M>>, handover: &Handover)
 where
     Io: AsyncRead + AsyncWrite + Unpin,
     T: Timer,
@@ -284,10 +282,10 @@ struct Http<Io, T> {
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Http<Io, T> {
-    fn new(io: Io, timer: T, shared: &Shared) -> Http<Io, T> {
-        let machine = http1::Connection::new(shared.clock.now(), Arc::clone(&shared.service.connection));
+    fn new(io: Io, timer: T, state: &State) -> Http<Io, T> {
+        let machine = http1::Connection::new(state.clock.now(), Arc::clone(&state.service.connection));
         let (alarm, control) = (Alarm::new(timer), Arc::default());
-        Http { machine, io, alarm, clock: shared.clock, control, write_closed: false }
+        Http { machine, io, alarm, clock: state.clock, control, write_closed: false }
     }
 
     /// Moves bytes until the machine wants a decision.

@@ -28,6 +28,7 @@ mod sender;
 mod server;
 mod service;
 mod session;
+mod state;
 mod tasks;
 
 pub use driver::{Driver, Machine};

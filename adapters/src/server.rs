@@ -4,18 +4,18 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sansio_sse::mcp::Sessions;
-use sansio_sse::{AcceptError, AcceptStep, Acceptor, Tick};
+use sansio_sse::{AcceptError, AcceptStep};
 
 use crate::connection;
-use crate::registry::Registry;
-use crate::runtime::{Alarm, Clock, Runtime};
+use crate::runtime::{Alarm, Clock, Runtime, Timer};
 use crate::service::Service;
-use crate::tasks::{Kind, Tasks};
+use crate::state::State;
+use crate::tasks::{AbortOnDrop, Kind};
 
 /// A stream that does not drain closes by itself; this is how much later it is dropped, if it should not have.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
@@ -23,64 +23,48 @@ const DRAIN_SLACK: Duration = Duration::from_secs(1);
 /// Connections accepted before the rest of the task has a turn.
 const ACCEPTS: u32 = 32;
 
-/// What the connections of a server have in common.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) clock: Clock,
-    pub(crate) service: Service,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) tasks: Arc<Tasks>,
-    gate: Mutex<Gate>,
-}
-
-#[derive(Debug)]
-struct Gate {
-    acceptor: Acceptor,
-    waker: Option<Waker>,
-}
-
 /// A server on the runtime `R`.
 #[derive(Debug)]
 pub struct Server<R: Runtime> {
     listener: R::Listener,
     addr: SocketAddr,
-    shared: Arc<Shared>,
+    state: Arc<State>,
 }
 
 /// Looks at a server from beside it.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
-    shared: Arc<Shared>,
+    state: Arc<State>,
 }
 
 impl ServerHandle {
     /// Sessions that are alive.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.shared.registry.with(|sessions, _| sessions.len())
+        self.state.registry.with(|sessions, _| sessions.len())
     }
 
     /// Connections that are open.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shared.tasks.count(Kind::Connection)
+        self.state.tasks.count(Kind::Connection)
     }
 
     /// Handlers of the application that run.
     #[must_use]
     pub fn handlers(&self) -> usize {
-        self.shared.tasks.count(Kind::Handler)
+        self.state.tasks.count(Kind::Handler)
     }
 
     /// Waits until no connection is open and no handler runs.
     pub async fn gone(&self) {
-        self.shared.tasks.gone(Kind::Connection).await;
-        self.shared.tasks.gone(Kind::Handler).await;
+        self.state.tasks.gone(Kind::Connection).await;
+        self.state.tasks.gone(Kind::Handler).await;
     }
 
     /// Ends every task at once, for a second signal: nothing is drained.
     pub fn abort(&self) {
-        self.shared.tasks.abort();
+        self.state.tasks.abort();
     }
 }
 
@@ -99,18 +83,7 @@ impl<R: Runtime> Server<R> {
     /// What the operating system says when it is asked for the socket's address.
     pub fn on(listener: R::Listener, service: Service) -> io::Result<Server<R>> {
         let addr = R::local_addr(&listener)?;
-        let clock = Clock::start();
-        let sessions = Sessions::new(service.limits.clone(), service.http_sse.resumption)
-            .with_greeting(service.http_sse.greeting());
-        let gate = Gate { acceptor: Acceptor::new(service.max_connections), waker: None };
-        let shared = Shared {
-            clock,
-            registry: Arc::new(Registry::new(clock, sessions)),
-            tasks: Arc::default(),
-            gate: Mutex::new(gate),
-            service,
-        };
-        Ok(Server { listener, addr, shared: Arc::new(shared) })
+        Ok(Server { listener, addr, state: State::new(service) })
     }
 
     /// The address that it listens on.
@@ -122,31 +95,36 @@ impl<R: Runtime> Server<R> {
     /// A handle to look at it from beside.
     #[must_use]
     pub fn handle(&self) -> ServerHandle {
-        ServerHandle { shared: Arc::clone(&self.shared) }
+        ServerHandle { state: Arc::clone(&self.state) }
     }
 
-    /// Serves until `shutdown` is ready. Then it accepts no more, finishes every stream within its drain
+    /// Serves until `shutdown` is ready. Then it listens no more, finishes every stream within its drain
     /// deadline, lets requests that have begun be answered, and waits for the application's handlers.
+    ///
+    /// Dropping the future ends everything at once: connections are cut, and handlers dropped.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let Server { listener, shared, .. } = self;
-        let mut keeper = Keeper::new(Arc::clone(&shared), R::timer());
-        let mut shutdown = pin!(shutdown);
-        let mut accepting = pin!(accept_loop::<R>(&listener, &shared));
-        poll_fn(|cx| {
-            keeper.poll(cx);
-            let _: Poll<()> = accepting.as_mut().poll(cx);
-            shutdown.as_mut().poll(cx)
-        })
-        .await;
+        let Server { listener, state, .. } = self;
+        let _tasks = AbortOnDrop(Arc::clone(&state.tasks));
+        let mut keeper = Keeper::new(Arc::clone(&state), R::timer());
+        {
+            let mut shutdown = pin!(shutdown);
+            let mut accepting = pin!(accept_loop::<R>(&listener, &state));
+            poll_fn(|cx| {
+                keeper.poll(cx);
+                let _: Poll<()> = accepting.as_mut().poll(cx);
+                shutdown.as_mut().poll(cx)
+            })
+            .await;
+        }
+        drop(listener);
 
-        tracing::info!(sessions = shared.registry.with(|sessions, _| sessions.len()), "shutting down");
-        shared.tasks.finish();
-        shared.registry.with(Sessions::end_detached);
-        let drain = shared.service.longest_drain() + DRAIN_SLACK;
-        within::<R>(shared.clock, drain, &mut keeper, shared.tasks.gone(Kind::Connection)).await;
-        let handlers = shared.service.handlers_within;
-        within::<R>(shared.clock, handlers, &mut keeper, shared.tasks.gone(Kind::Handler)).await;
-        shared.tasks.abort();
+        tracing::info!(sessions = state.registry.with(|sessions, _| sessions.len()), "shutting down");
+        state.tasks.finish();
+        state.registry.with(Sessions::end_detached);
+        let drain = state.service.longest_drain() + DRAIN_SLACK;
+        within::<R>(state.clock, drain, &mut keeper, state.tasks.gone(Kind::Connection)).await;
+        let handlers = state.service.handlers_within;
+        within::<R>(state.clock, handlers, &mut keeper, state.tasks.gone(Kind::Handler)).await;
     }
 }
 
@@ -177,21 +155,21 @@ async fn within<R: Runtime>(
 
 /// Serves the deadlines of the table of sessions.
 struct Keeper<T> {
-    shared: Arc<Shared>,
+    state: Arc<State>,
     alarm: Alarm<T>,
 }
 
-impl<T: crate::runtime::Timer> Keeper<T> {
-    fn new(shared: Arc<Shared>, timer: T) -> Keeper<T> {
-        Keeper { shared, alarm: Alarm::new(timer) }
+impl<T: Timer> Keeper<T> {
+    fn new(state: Arc<State>, timer: T) -> Keeper<T> {
+        Keeper { state, alarm: Alarm::new(timer) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {
         loop {
-            let deadline = self.shared.registry.poll_deadline(cx);
-            if deadline.is_some_and(|at| at <= self.shared.clock.now()) {
-                self.shared.registry.with(Sessions::handle_timeout);
-            } else if self.alarm.poll(cx, self.shared.clock, deadline).is_pending() {
+            let deadline = self.state.registry.poll_deadline(cx);
+            if deadline.is_some_and(|at| at <= self.state.clock.now()) {
+                self.state.registry.with(Sessions::handle_timeout);
+            } else if self.alarm.poll(cx, self.state.clock, deadline).is_pending() {
                 return;
             }
         }
@@ -199,20 +177,19 @@ impl<T: crate::runtime::Timer> Keeper<T> {
 }
 
 /// Never ends: whether and when to accept is the acceptor's decision, and no error ends it.
-async fn accept_loop<R: Runtime>(listener: &R::Listener, shared: &Arc<Shared>) {
+async fn accept_loop<R: Runtime>(listener: &R::Listener, state: &Arc<State>) {
     for turn in (1..=ACCEPTS).cycle() {
-        rest::<R>(shared).await;
+        rest::<R>(state).await;
         if turn == ACCEPTS {
             give_way().await;
         }
         match R::accept(listener).await {
             Ok((io, peer)) => {
-                let admission = shared.gate(|acceptor, _| acceptor.handle_accepted());
-                let place = Place(Arc::clone(shared));
-                shared.tasks.spawn::<R, _>(Kind::Connection, |id| {
-                    let shared = Arc::clone(shared);
+                let (admission, place) = state.enter();
+                state.tasks.spawn::<R, _>(Kind::Connection, |id| {
+                    let state = Arc::clone(state);
                     async move {
-                        connection::serve::<R>(&shared, id, io, peer, admission).await;
+                        connection::serve::<R>(&state, id, io, peer, admission).await;
                         drop(place);
                     }
                 });
@@ -227,7 +204,7 @@ async fn accept_loop<R: Runtime>(listener: &R::Listener, shared: &Arc<Shared>) {
                     _ => AcceptError::Exhausted,
                 };
                 tracing::warn!(%error, "accept failed");
-                shared.gate(|acceptor, now| acceptor.handle_error(now, what));
+                state.acceptor(|acceptor, now| acceptor.handle_error(now, what));
             }
         }
     }
@@ -247,44 +224,24 @@ async fn give_way() {
 }
 
 /// Waits until the acceptor wants to accept.
-async fn rest<R: Runtime>(shared: &Shared) {
+async fn rest<R: Runtime>(state: &State) {
     let mut alarm = Alarm::new(R::timer());
     poll_fn(|cx| {
         loop {
-            let step = shared.gate(|acceptor, now| acceptor.poll(now));
+            let step = state.acceptor(|acceptor, now| acceptor.poll(now));
             let wake_at = match step {
                 AcceptStep::Accept => return Poll::Ready(()),
                 AcceptStep::Wait(until) => Some(until),
                 AcceptStep::Full => None,
             };
-            shared.gate.lock().unwrap_or_else(PoisonError::into_inner).waker = Some(cx.waker().clone());
+            state.wake_when_left(cx.waker());
             // A place that became free between the two looks has woken nobody: look once more.
-            if shared.gate(|acceptor, now| acceptor.poll(now)) == step
-                && alarm.poll(cx, shared.clock, wake_at).is_pending()
+            if state.acceptor(|acceptor, now| acceptor.poll(now)) == step
+                && alarm.poll(cx, state.clock, wake_at).is_pending()
             {
                 return Poll::Pending;
             }
         }
     })
     .await;
-}
-
-impl Shared {
-    fn gate<X>(&self, tell: impl FnOnce(&mut Acceptor, Tick) -> X) -> X {
-        let now = self.clock.now();
-        tell(&mut self.gate.lock().unwrap_or_else(PoisonError::into_inner).acceptor, now)
-    }
-}
-
-/// A connection's place among those that are open.
-struct Place(Arc<Shared>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut gate = self.0.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        gate.acceptor.handle_closed();
-        let waker = gate.waker.take();
-        drop(gate);
-        waker.into_iter().for_each(Waker::wake);
-    }
 }

@@ -146,3 +146,13 @@ impl Tasks {
         .await;
     }
 }
+
+/// Ends all tasks when it is dropped.
+#[derive(Debug)]
+pub(crate) struct AbortOnDrop(pub(crate) Arc<Tasks>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
