@@ -43,7 +43,7 @@ mod journal;
 mod last_event_id;
 #[cfg(feature = "mcp")]
 pub mod mcp;
-#[cfg(feature = "http1")]
+#[cfg(feature = "mcp")]
 mod media_type;
 mod source;
 mod stream;

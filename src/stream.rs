@@ -202,8 +202,10 @@ impl EventStream {
 
     /// Queues a frame that belongs to the stream's opening, which no guard counts as a rapid one; and behind
     /// it the keep-alive at the start, where the configuration asks for one.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn push_opening(&mut self, now: Tick, frame: Frame) -> Result<(), PushError> {
+    ///
+    /// # Errors
+    /// [`PushError`] with the frame, if the queue is full or the stream no longer open.
+    pub fn push_opening(&mut self, now: Tick, frame: Frame) -> Result<(), PushError> {
         self.enqueue(now, Kind::Opening, frame)?;
         match self.config.keep_alive_frame().filter(|_| self.config.keep_alive_at_start()) {
             Some(frame) => self.enqueue(now, Kind::Opening, frame.clone()),
@@ -329,9 +331,8 @@ impl EventStream {
         self.close(CloseReason::Abandoned);
     }
 
-    /// A newer response takes this one's place.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn supersede(&mut self, now: Tick) {
+    /// A newer response takes this one's place: it ends at once, and what it had left to say is the other's.
+    pub fn supersede(&mut self, now: Tick) {
         self.clock(now);
         self.close(CloseReason::Superseded);
     }

@@ -1,4 +1,5 @@
 //! The command line and the environment, and what they make of the configuration.
+#![allow(rustdoc::broken_intra_doc_links, reason = "the help texts are no Markdown")]
 
 use std::error::Error;
 use std::ffi::OsString;
