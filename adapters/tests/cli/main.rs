@@ -191,14 +191,14 @@ fn s34_every_setting_comes_from_the_environment_under_the_origins_name() {
         )
     };
     for (name, value, shows) in [
-        ("SSE_RETRY_TIMEOUT", "1234", "retry: Every(\n                1.234s"),
-        ("SSE_KEEPALIVE_ENABLED", "false", "keep_alive: Off"),
-        ("SSE_KEEPALIVE_INTERVAL", "7", "every: 7s"),
-        ("SSE_SEND_TIMEOUT", "0", "stall_after: None"),
-        ("SSE_SEND_TIMEOUT", "2.5", "2.5s"),
-        ("SSE_RAPID_YIELD_WINDOW_MS", "777", "777ms"),
-        ("SSE_RAPID_YIELD_MAX", "0", "window: None"),
-        ("SSE_TASK_GROUP_CLEANUP_TIMEOUT", "9", "drain_within: 9s"),
+        ("SSE_RETRY_TIMEOUT", "1234", "retry = 1234\n"),
+        ("SSE_KEEPALIVE_ENABLED", "false", "keep-alive = false\n"),
+        ("SSE_KEEPALIVE_INTERVAL", "7", "keep-alive-interval = 7\n"),
+        ("SSE_SEND_TIMEOUT", "0", "send-timeout = 0\n"),
+        ("SSE_SEND_TIMEOUT", "2.5", "send-timeout = 2.5\n"),
+        ("SSE_RAPID_YIELD_WINDOW_MS", "777", "rapid-yield-window-ms = 777\n"),
+        ("SSE_RAPID_YIELD_MAX", "0", "rapid-yield-max = 0\n"),
+        ("SSE_TASK_GROUP_CLEANUP_TIMEOUT", "9", "drain-timeout = 9\n"),
     ] {
         let (code, text) = config(name, value);
         assert_eq!(code, Some(0), "{name}={value}: {text}");

@@ -384,13 +384,69 @@ impl StreamOptions {
     }
 }
 
-impl fmt::Display for Settings {
+/// The settings in force, by the names of their options; 0 is off.
+pub(crate) struct InForce<'a> {
+    pub(crate) options: &'a ServeOptions,
+    pub(crate) settings: &'a Settings,
+}
+
+impl fmt::Display for InForce<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "access: {:#?}", self.access)?;
-        writeln!(f, "http_sse: {:#?}", self.http_sse)?;
-        writeln!(f, "connection: {:#?}", self.connection)?;
-        writeln!(f, "sessions: {:#?}", self.sessions)?;
-        writeln!(f, "max_connections: {}", self.max_connections)?;
-        write!(f, "max_line_bytes: {}", self.max_line_bytes)
+        let (options, limits, stream) = (self.options, &self.options.limits, &self.settings.http_sse.stream);
+        let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64().to_string();
+        let name = |value: &dyn fmt::Debug| format!("{value:?}").to_lowercase();
+        let command: Vec<_> = options.command.iter().map(|word| word.to_string_lossy()).collect();
+        let retry = match stream.retry() {
+            Retry::First(after) | Retry::Every(after) => after.as_millis(),
+            Retry::Never => 0,
+        };
+        let (keep_alive, interval) = match stream.keep_alive() {
+            KeepAlive::Off => (false, None),
+            KeepAlive::Comment(every) | KeepAlive::Frame { every, .. } => (true, Some(*every)),
+        };
+        let (window, most) = match stream.spin_guard() {
+            SpinGuard::EveryFrame { window: Some((within, most)), .. } => (within.as_millis(), most.get()),
+            SpinGuard::EveryFrame { window: None, .. } | SpinGuard::EmptyWrites => (0, 0),
+        };
+        let resume = match self.settings.http_sse.resumption {
+            Resumption::Off => "off",
+            Resumption::ServerClosed => "server-closed",
+            Resumption::Always => "always",
+        };
+        for (option, value) in [
+            ("listen", options.listen.to_string()),
+            ("runtime", name(&options.runtime)),
+            ("public-base", self.settings.http_sse.base.as_str().to_owned()),
+            ("allow-origin", options.allow_origin.join(" ")),
+            ("allow-host", options.allow_host.join(" ")),
+            ("preset", name(&options.preset)),
+            ("retry", retry.to_string()),
+            ("keep-alive", keep_alive.to_string()),
+            ("keep-alive-interval", seconds(interval)),
+            ("send-timeout", seconds(stream.stall_after())),
+            ("lag-timeout", seconds(stream.lag_after())),
+            ("max-lifetime", seconds(stream.max_lifetime())),
+            ("drain-timeout", seconds(Some(stream.drain_within()))),
+            ("rapid-yield-window-ms", window.to_string()),
+            ("rapid-yield-max", most.to_string()),
+            ("max-connections", limits.max_connections.to_string()),
+            ("max-sessions", limits.max_sessions.to_string()),
+            ("max-head-bytes", limits.max_head_bytes.to_string()),
+            ("head-timeout", seconds(Some(limits.head_timeout.0))),
+            ("max-body-bytes", limits.max_body_bytes.to_string()),
+            ("body-timeout", seconds(Some(limits.body_timeout.0))),
+            ("max-queue-messages", limits.max_queue_messages.to_string()),
+            ("max-queue-bytes", limits.max_queue_bytes.to_string()),
+            ("hold-timeout", seconds(Some(limits.hold_timeout.0))),
+            ("resume", resume.to_owned()),
+            ("detached-timeout", seconds(Some(limits.detached_timeout.0))),
+            ("max-line-bytes", limits.max_line_bytes.to_string()),
+            ("log-format", name(&options.log_format)),
+            ("log", options.log.clone()),
+            ("command", command.join(" ")),
+        ] {
+            writeln!(f, "{option} = {value}")?;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::ffi::OsStr;
+use std::fmt::Display;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::bridge::Bridge;
 use crate::demo;
-use crate::options::{LogFormat, RuntimeName, ServeOptions, Settings};
+use crate::options::{InForce, LogFormat, RuntimeName, ServeOptions, Settings};
 
 type Failed = Box<dyn Error>;
 
@@ -36,7 +38,7 @@ pub(crate) fn serve(options: ServeOptions) -> Result<ExitCode, Failed> {
     // What is wrong with the settings is said before anything is opened.
     let settings = options.settings(options.listen)?;
     if options.print_config {
-        println!("{settings}");
+        say(InForce { options: &options, settings: &settings });
         return Ok(ExitCode::SUCCESS);
     }
     start_log(&options)?;
@@ -55,6 +57,12 @@ fn on_tokio(options: &ServeOptions) -> Result<ExitCode, Failed> {
 #[cfg(not(feature = "tokio"))]
 fn on_tokio(_: &ServeOptions) -> Result<ExitCode, Failed> {
     Err("--runtime tokio: this build is without it; build with --features tokio".into())
+}
+
+/// Standard output may be closed; that is no reason to stop.
+fn say(what: impl Display) {
+    let mut out = std::io::stdout();
+    let _ = write!(out, "{what}").and_then(|()| out.flush());
 }
 
 fn start_log(options: &ServeOptions) -> Result<(), Failed> {
@@ -80,8 +88,7 @@ async fn run<R: Runtime>(options: &ServeOptions) -> Result<ExitCode, Failed> {
     if !addr.ip().is_loopback() {
         warn!(%addr, "reachable from other machines, and nothing here asks who calls");
     }
-    println!("mcp-sse: listening on http://{addr}/sse");
-    println!("try it:  curl -N http://{addr}/sse");
+    say(format_args!("mcp-sse: listening on http://{addr}/sse\ntry it:  curl -N http://{addr}/sse\n"));
 
     let handle = server.handle();
     let (ask, asked) = oneshot::channel::<()>();
