@@ -7,7 +7,7 @@
 )]
 
 mod body;
-mod cases;
+pub(crate) mod cases;
 mod connection;
 mod deadlines;
 mod head;

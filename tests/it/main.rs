@@ -1,5 +1,9 @@
 //! One integration binary for the core, a module a topic.
 
+mod acceptor;
+#[cfg(feature = "mcp")]
+mod access;
+mod config;
 mod frame;
 #[cfg(feature = "http1")]
 mod http1;
