@@ -11,4 +11,6 @@ mod http1;
 mod message;
 #[cfg(feature = "mcp")]
 mod session_id;
+#[cfg(feature = "mcp")]
+mod sessions;
 mod stream;
