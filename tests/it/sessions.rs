@@ -299,15 +299,16 @@ fn hurt_12_the_newest_response_wins_and_the_end_of_an_older_one_changes_nothing(
 }
 
 #[test]
-fn a_stale_attachment_of_a_dead_session_does_not_end_its_successor() {
-    let mut sessions = table(small(), Resumption::Off);
-    let first = sessions.open(at(0), id(1), 1).unwrap();
-    let _second = sessions.attach(at(0), &id(1)).unwrap();
-    sessions.end(at(1), &id(1));
-    let _successor = sessions.open(at(2), id(2), 2).unwrap();
-    sessions.handle_closed(at(3), first, closed(CloseReason::Finished));
-    assert!(sessions.contains(&id(2)));
-    assert_eq!(drain(&mut sessions).len(), 1);
+fn a_stale_attachment_of_a_dead_session_does_not_end_its_successor_even_of_the_same_id() {
+    for successor in [1, 2] {
+        let mut sessions = table(small(), Resumption::Off);
+        let first = sessions.open(at(0), id(1), 1).unwrap();
+        sessions.end(at(1), &id(1));
+        let _successor = sessions.open(at(2), id(successor), 2).unwrap();
+        sessions.handle_closed(at(3), first, closed(CloseReason::Finished));
+        assert!(sessions.contains(&id(successor)));
+        assert_eq!(drain(&mut sessions).len(), 1);
+    }
 }
 
 #[test]
