@@ -392,8 +392,8 @@ impl Sessions {
         while self.due.first().is_some_and(|(at, _)| *at <= self.now) {
             match self.due.pop_first() {
                 Some((_, Due::Post(id, post))) => {
-                    self.unhold(&id, post);
                     self.events.push_back(SessionEvent::Post(post, PostOutcome::QueueFull));
+                    self.unhold(&id, post);
                 }
                 Some((_, Due::Detached(id))) => {
                     let last = self.table.get(&id).and_then(|session| match session.life {

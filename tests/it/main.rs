@@ -13,4 +13,6 @@ mod message;
 mod session_id;
 #[cfg(feature = "mcp")]
 mod sessions;
+#[cfg(feature = "mcp")]
+mod sessions_model;
 mod stream;

@@ -73,10 +73,10 @@ fn an_empty_queue_takes_a_message_of_any_size_and_then_no_more_than_its_bytes() 
     let len = message(1).len();
     let mut sessions = table(SessionLimits { max_bytes: n(2 * len), ..small() }, Resumption::Off);
     let _attachment = sessions.open(at(0), id(1), 1).unwrap();
-    let large = Message::parse(format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, "x".repeat(1000)).as_bytes());
-    assert_eq!(sessions.post(at(0), &id(1), large.clone().unwrap()), Ok(Posted::Accepted));
+    let large = large(1000);
+    assert_eq!(sessions.post(at(0), &id(1), large.clone()), Ok(Posted::Accepted));
     assert!(matches!(sessions.post(at(0), &id(1), message(1)), Ok(Posted::Held(_))));
-    assert_eq!(sessions.take(at(0), &id(1)), large.ok());
+    assert_eq!(sessions.take(at(0), &id(1)), Some(large));
     assert_eq!(sessions.post(at(0), &id(1), message(2)), Ok(Posted::Accepted), "exactly full");
     assert!(matches!(sessions.post(at(0), &id(1), message(3)), Ok(Posted::Held(_))));
 }
@@ -104,10 +104,7 @@ fn a_post_never_overtakes_one_that_is_held_back() {
     let len = message(1).len();
     let mut sessions = table(SessionLimits { max_bytes: n(3 * len), ..small() }, Resumption::Off);
     let _attachment = sessions.open(at(0), id(1), 1).unwrap();
-    let large = Message::parse(
-        format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{}"}}"#, "x".repeat(2 * len)).as_bytes(),
-    )
-    .unwrap();
+    let large = large(2 * len);
     assert_eq!(sessions.post(at(0), &id(1), message(0)), Ok(Posted::Accepted));
     let first = match sessions.post(at(0), &id(1), large.clone()) {
         Ok(Posted::Held(post)) => post,
@@ -145,6 +142,21 @@ fn a_held_post_is_given_up_at_ten_seconds_and_not_before() {
 }
 
 #[test]
+fn a_post_that_is_given_up_is_told_before_those_that_move_up_for_it() {
+    let len = message(10).len();
+    let mut sessions = table(SessionLimits { max_bytes: n(2 * len), ..small() }, Resumption::Off);
+    let _attachment = sessions.open(at(0), id(1), 1).unwrap();
+    assert_eq!(sessions.post(at(0), &id(1), message(10)), Ok(Posted::Accepted));
+    let Ok(Posted::Held(first)) = sessions.post(at(0), &id(1), large(2 * len)) else { panic!("not held") };
+    let second = hold(&mut sessions, 1, 1, 11);
+    drain(&mut sessions);
+    sessions.handle_timeout(at(10_000));
+    let refused = SessionEvent::Post(first, PostOutcome::QueueFull);
+    let admitted = SessionEvent::Post(second, PostOutcome::Accepted);
+    assert_eq!(drain(&mut sessions), [refused, admitted, SessionEvent::Readable(id(1))]);
+}
+
+#[test]
 fn a_post_that_is_taken_up_in_the_moment_of_its_deadline_is_decided_once() {
     for take_first in [false, true] {
         let mut sessions = table(small(), Resumption::Off);
@@ -170,10 +182,7 @@ fn a_post_whose_client_went_away_is_forgotten_and_those_behind_it_move_up() {
     let mut sessions = table(SessionLimits { max_bytes: n(2 * len), ..small() }, Resumption::Off);
     let _attachment = sessions.open(at(0), id(1), 1).unwrap();
     assert_eq!(sessions.post(at(0), &id(1), message(10)), Ok(Posted::Accepted));
-    let large = Message::parse(
-        format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{}"}}"#, "x".repeat(2 * len)).as_bytes(),
-    );
-    let Ok(Posted::Held(first)) = sessions.post(at(0), &id(1), large.unwrap()) else { panic!("not held") };
+    let Ok(Posted::Held(first)) = sessions.post(at(0), &id(1), large(2 * len)) else { panic!("not held") };
     let second = hold(&mut sessions, 0, 1, 11);
     drain(&mut sessions);
     sessions.withdraw(at(1), &id(1), first);
@@ -371,6 +380,12 @@ fn event(stream: u64) -> EventId {
 
 fn message(k: usize) -> Message {
     Message::parse(format!(r#"{{"jsonrpc":"2.0","id":{k},"method":"m"}}"#).as_bytes()).unwrap()
+}
+
+/// A message with a method of this many characters.
+fn large(len: usize) -> Message {
+    Message::parse(format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{}"}}"#, "x".repeat(len)).as_bytes())
+        .unwrap()
 }
 
 fn closed(reason: CloseReason) -> Close {
