@@ -8,6 +8,8 @@ mod frame;
 #[cfg(feature = "http1")]
 mod http1;
 #[cfg(feature = "mcp")]
+mod http_sse;
+#[cfg(feature = "mcp")]
 mod message;
 #[cfg(feature = "mcp")]
 mod session_id;
