@@ -12,6 +12,8 @@ mod http_sse;
 #[cfg(feature = "mcp")]
 mod message;
 #[cfg(feature = "mcp")]
+mod resume;
+#[cfg(feature = "mcp")]
 mod session_id;
 #[cfg(feature = "mcp")]
 mod sessions;
