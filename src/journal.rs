@@ -139,6 +139,23 @@ impl Cursor {
         }
         Ok(usize::try_from(self.next - from).unwrap_or(usize::MAX))
     }
+
+    /// Moves all that follows into `stream`, past the limits of its queue: what the journal holds is bounded by
+    /// limits of its own, and the frames are shared.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn fill_all(
+        &mut self,
+        now: Tick,
+        journal: &Journal,
+        stream: &mut EventStream,
+    ) -> Result<(), ReplayError> {
+        journal.check(self)?;
+        while let Some(frame) = journal.get(self.next) {
+            stream.push_replayed(now, EventId { stream: journal.stream, seq: self.next }, frame.clone());
+            self.next += 1;
+        }
+        Ok(())
+    }
 }
 
 /// Why a stream can't be taken up where a reader left it.

@@ -223,10 +223,21 @@ impl EventStream {
             return Err(PushError::Full(frame));
         }
         self.faults = 0;
+        self.append(kind, frame);
+        Ok(())
+    }
+
+    /// Queues what a response before this one has said already, whatever room there is.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn push_replayed(&mut self, now: Tick, id: EventId, frame: Frame) {
+        self.clock(now);
+        self.append(Kind::Event(Some(id)), frame);
+    }
+
+    fn append(&mut self, kind: Kind, frame: Frame) {
         self.queue.drop_unbegun_keep_alive();
         self.bytes_wait();
         self.queue.push_frame(self.now, kind, frame);
-        Ok(())
     }
 
     /// Ends the stream once all that is queued is taken, within
@@ -344,6 +355,22 @@ impl EventStream {
             Life::Open | Life::Draining { .. } => None,
             Life::Closed(close) => Some(close),
         }
+    }
+
+    /// Why it is ending, or has ended.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn ending(&self) -> Option<CloseReason> {
+        match &self.life {
+            Life::Open => None,
+            Life::Draining { reason, .. } => Some(*reason),
+            Life::Closed(close) => Some(close.reason),
+        }
+    }
+
+    /// The id of the last frame that the socket took whole, of those that were pushed with one.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn last_delivered(&self) -> Option<EventId> {
+        self.last_delivered
     }
 
     /// What the driver must do now. Asking changes nothing.

@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::{Message, SessionId};
 use crate::{
-    Close, CloseReason, ConfigError, Cursor, Disconnect, EventId, EventStream, Framing, Journal, PushError,
+    Close, CloseReason, ConfigError, Disconnect, EventId, EventStream, Framing, Journal, PushError,
     ReplayError, Step, StreamConfig, Tick,
 };
 
@@ -192,18 +192,28 @@ pub struct SessionStream {
     endpoint: Box<str>,
     response: EventStream,
     log: Option<Log>,
-    /// The response has ended, and the session waits for the next one.
-    detached: bool,
+    /// The application has finished or aborted it: no further response takes it up.
+    let_go: bool,
     generation: u32,
     /// How the response before this one ended.
     before: Option<Close>,
 }
 
-/// The session's memory for the next response.
+/// The session's memory for the next response. It holds at least what no socket took whole, so that a client
+/// misses nothing but what was lost on the way to it.
 #[derive(Debug)]
 struct Log {
     journal: Journal,
-    cursor: Cursor,
+    /// The event behind which the current response began.
+    from: EventId,
+}
+
+impl Log {
+    /// Whether a frame can be appended without dropping what `response` has yet to deliver.
+    fn has_room(&self, len: usize, response: &EventStream) -> bool {
+        let delivered = response.last_delivered().unwrap_or(self.from);
+        self.journal.resume(delivered).is_ok_and(|unread| self.journal.has_room(len, &unread))
+    }
 }
 
 /// A message that was not accepted, handed back.
@@ -254,13 +264,13 @@ impl SessionStream {
             Resumption::ServerClosed | Resumption::Always => {
                 let (frames, bytes) = config.stream.queue_limits();
                 let journal = Journal::new(stream, frames, bytes);
-                let cursor = journal.tail();
-                Some(Log { journal, cursor })
+                let from = journal.last_id();
+                Some(Log { journal, from })
             }
         };
-        let after = log.as_ref().map(|log| log.journal.last_id());
+        let after = log.as_ref().map(|log| log.from);
         let response = open_response(now, &config, &endpoint, after, head, framing);
-        SessionStream { config, endpoint, response, log, detached: false, generation: 0, before: None }
+        SessionStream { config, endpoint, response, log, let_go: false, generation: 0, before: None }
     }
 
     /// Takes the session up in a new response, behind the event `last`. The old response, if it still runs, is
@@ -278,13 +288,13 @@ impl SessionStream {
         let Some(log) = &mut self.log else { return Err(ReplayError::OtherStream) };
         let mut cursor = log.journal.resume(last)?;
         let mut response = open_response(now, &self.config, &self.endpoint, Some(last), head, framing);
-        cursor.fill(now, &log.journal, &mut response)?;
-        log.cursor = cursor;
+        cursor.fill_all(now, &log.journal, &mut response)?;
+        log.from = last;
         self.response.supersede(now);
         self.before = self.response.closed().copied();
         self.response = response;
         self.generation = self.generation.wrapping_add(1);
-        self.detached = false;
+        self.let_go = false;
         Ok(())
     }
 
@@ -293,84 +303,93 @@ impl SessionStream {
     /// # Errors
     /// [`SendError`] with the message, if there is no room for it or the stream is over.
     pub fn send(&mut self, now: Tick, message: Message) -> Result<(), SendError> {
-        if !self.detached && !self.response.is_open() {
+        if !self.is_open() {
             return Err(SendError::Closed(message));
         }
         let Ok(frame) = self.config.stream.frame("message", message.as_str(), false).build() else {
             return Err(SendError::Closed(message)); // Not reached: the event's type is a constant.
         };
-        match &mut self.log {
-            None => self.response.push(now, frame).map_err(|error| match error {
-                PushError::Full(_) => SendError::Full(message),
-                PushError::Closed(_) => SendError::Closed(message),
-            }),
-            Some(log) => {
-                let len = frame.as_bytes().len();
-                let at_tail = log.cursor == log.journal.tail();
-                let staged = self.detached || !at_tail || self.response.has_room(len);
-                if !staged || !log.journal.has_room(len, &log.cursor) {
-                    return Err(SendError::Full(message));
-                }
-                log.journal.append(frame);
-                self.refill(now);
-                Ok(())
-            }
+        if !self.has_room_for(frame.as_bytes().len()) {
+            return Err(SendError::Full(message));
         }
+        let pushed = match &mut self.log {
+            None => self.response.push(now, frame),
+            Some(log) => {
+                let id = log.journal.append(frame.clone());
+                // A response that is ending or over leaves it to the next one.
+                if self.response.is_open() { self.response.push_with_id(now, id, frame) } else { Ok(()) }
+            }
+        };
+        // Not reached: it is open, and there is room.
+        pushed.map_err(|error| match error {
+            PushError::Full(_) => SendError::Full(message),
+            PushError::Closed(_) => SendError::Closed(message),
+        })
     }
 
     /// Whether [`send`](Self::send) would take a message now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let response = self.detached || self.response.has_room(1);
-        response && self.log.as_ref().is_none_or(|log| log.journal.has_room(1, &log.cursor))
+        self.has_room_for(1)
+    }
+
+    fn has_room_for(&self, len: usize) -> bool {
+        (self.goes_on() || self.response.has_room(len))
+            && self.log.as_ref().is_none_or(|log| log.has_room(len, &self.response))
     }
 
     /// Whether messages are still taken, room provided.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.detached || self.response.is_open()
+        self.response.is_open() || self.goes_on()
+    }
+
+    /// Whether the session outlives its response, which is ending or over.
+    fn goes_on(&self) -> bool {
+        let kept = |reason| self.log.is_some() && self.config.resumption.keeps(reason);
+        !self.let_go && self.response.ending().is_some_and(kept)
     }
 
     /// See [`EventStream::finish`].
     pub fn finish(&mut self, now: Tick) {
-        self.detached = false;
+        self.let_go = true;
         self.response.finish(now);
     }
 
     /// See [`EventStream::abort`].
     pub fn abort(&mut self, now: Tick) {
-        self.detached = false;
+        self.let_go = true;
         self.response.abort(now);
     }
 
     /// See [`EventStream::handle_fault`].
     pub fn handle_fault(&mut self, now: Tick) {
-        self.fact(now, |response| response.handle_fault(now));
+        self.response.handle_fault(now);
     }
 
     /// See [`EventStream::handle_wrote`].
     pub fn handle_wrote(&mut self, now: Tick, n: usize) {
-        self.fact(now, |response| response.handle_wrote(now, n));
+        self.response.handle_wrote(now, n);
     }
 
     /// See [`EventStream::handle_input`].
     pub fn handle_input(&mut self, now: Tick, n: usize) {
-        self.fact(now, |response| response.handle_input(now, n));
+        self.response.handle_input(now, n);
     }
 
     /// See [`EventStream::handle_disconnect`].
     pub fn handle_disconnect(&mut self, now: Tick, how: Disconnect) {
-        self.fact(now, |response| response.handle_disconnect(now, how));
+        self.response.handle_disconnect(now, how);
     }
 
     /// See [`EventStream::handle_timeout`].
     pub fn handle_timeout(&mut self, now: Tick) {
-        self.fact(now, |response| response.handle_timeout(now));
+        self.response.handle_timeout(now);
     }
 
     /// See [`EventStream::handle_abandoned`].
     pub fn handle_abandoned(&mut self, now: Tick) {
-        self.fact(now, |response| response.handle_abandoned(now));
+        self.response.handle_abandoned(now);
     }
 
     /// See [`EventStream::poll`]: of the current response.
@@ -388,22 +407,6 @@ impl SessionStream {
     #[must_use]
     pub fn close_of(&self, generation: u32) -> Option<Close> {
         if generation == self.generation { self.response.closed().copied() } else { self.before }
-    }
-
-    fn fact(&mut self, now: Tick, tell: impl FnOnce(&mut EventStream)) {
-        let was_over = self.response.closed().is_some();
-        tell(&mut self.response);
-        match self.response.closed().map(|close| close.reason) {
-            None => self.refill(now),
-            Some(reason) => self.detached |= !was_over && self.config.resumption.keeps(reason),
-        }
-    }
-
-    fn refill(&mut self, now: Tick) {
-        if let Some(log) = &mut self.log {
-            // A cursor behind the journal's start is kept from arising by the check in `send`.
-            let _ = log.cursor.fill(now, &log.journal, &mut self.response);
-        }
     }
 }
 

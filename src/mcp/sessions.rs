@@ -65,7 +65,7 @@ impl SessionLimits {
 #[must_use = "give it back with `Sessions::handle_closed` when the response has ended"]
 pub struct Attachment {
     id: SessionId,
-    generation: u32,
+    number: u64,
 }
 
 impl Attachment {
@@ -184,7 +184,8 @@ struct Held {
 #[derive(Debug)]
 struct Session {
     stream: u64,
-    generation: u32,
+    /// The number of the newest attachment, the only one that speaks for the session.
+    attachment: u64,
     life: Life,
     inbox: VecDeque<Message>,
     bytes: usize,
@@ -237,6 +238,8 @@ pub struct Sessions {
     streams: BTreeMap<u64, SessionId>,
     due: BTreeSet<(Tick, Due)>,
     events: VecDeque<SessionEvent>,
+    /// Attachments given out: each has a number of its own over all sessions, since an id may come again.
+    attachments: u64,
     posts: u64,
     /// What every session's inbox begins with.
     greeting: Option<Message>,
@@ -254,6 +257,7 @@ impl Sessions {
             streams: BTreeMap::new(),
             due: BTreeSet::new(),
             events: VecDeque::new(),
+            attachments: 0,
             posts: 0,
             greeting: None,
         }
@@ -297,9 +301,11 @@ impl Sessions {
         if self.table.contains_key(&id) || self.streams.contains_key(&stream) {
             return Err(OpenError::Used);
         }
+        self.attachments += 1;
+        let number = self.attachments;
         let mut session = Session {
             stream,
-            generation: 0,
+            attachment: number,
             life: Life::Attached,
             inbox: VecDeque::new(),
             bytes: 0,
@@ -310,7 +316,7 @@ impl Sessions {
         }
         self.table.insert(id.clone(), session);
         self.streams.insert(stream, id.clone());
-        Ok(Attachment { id, generation: 0 })
+        Ok(Attachment { id, number })
     }
 
     /// Which session gave out the event id `last`, if it is alive.
@@ -328,8 +334,9 @@ impl Sessions {
             self.due.remove(&(until, Due::Detached(id.clone())));
         }
         session.life = Life::Attached;
-        session.generation = session.generation.wrapping_add(1);
-        Some(Attachment { id: id.clone(), generation: session.generation })
+        self.attachments += 1;
+        session.attachment = self.attachments;
+        Some(Attachment { id: id.clone(), number: session.attachment })
     }
 
     /// A response has ended. The session ends with it, or waits to be taken up again, by the rule of
@@ -337,7 +344,7 @@ impl Sessions {
     pub fn handle_closed(&mut self, now: Tick, attachment: Attachment, close: Close) {
         self.clock(now);
         let Some(session) = self.table.get_mut(&attachment.id) else { return };
-        if session.generation != attachment.generation {
+        if session.attachment != attachment.number {
             return;
         }
         if self.resumption.keeps(close.reason) {
@@ -419,8 +426,8 @@ impl Sessions {
         while self.due.first().is_some_and(|(at, _)| *at <= self.now) {
             match self.due.pop_first() {
                 Some((_, Due::Post(id, post))) => {
-                    self.unhold(&id, post);
                     self.events.push_back(SessionEvent::Post(post, PostOutcome::QueueFull));
+                    self.unhold(&id, post);
                 }
                 Some((_, Due::Detached(id))) => {
                     let last = self.table.get(&id).and_then(|session| match session.life {

@@ -1,13 +1,7 @@
 //! The HTTP/1.1 machines through their public API.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers fail a test by panicking"
-)]
 
 mod body;
-mod cases;
+pub(crate) mod cases;
 mod connection;
 mod deadlines;
 mod head;

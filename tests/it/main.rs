@@ -1,10 +1,26 @@
 //! One integration binary for the core, a module a topic.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a failure is the message")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod acceptor;
+#[cfg(feature = "mcp")]
+mod access;
 mod cases;
+mod config;
 mod decode;
 mod frame;
 #[cfg(feature = "http1")]
 mod http1;
+#[cfg(feature = "mcp")]
+mod http_sse;
+#[cfg(feature = "mcp")]
+mod message;
+#[cfg(feature = "mcp")]
+mod resume;
+#[cfg(feature = "mcp")]
+mod session_id;
+#[cfg(feature = "mcp")]
+mod sessions;
+#[cfg(feature = "mcp")]
+mod sessions_model;
 mod source;
 mod stream;
