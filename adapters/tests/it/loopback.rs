@@ -104,7 +104,7 @@ fn pipelined_messages_are_answered_in_order<R: TestRuntime>() {
     let mut all = Vec::new();
     for id in 0..20 {
         all.extend(post(client.path(), request(id)));
-        all.extend(get("/nowhere", ""));
+        all.extend(get("/nowhere", "").bytes());
     }
     client.posts.send(all);
     for id in 0..20 {
@@ -117,7 +117,7 @@ fn pipelined_messages_are_answered_in_order<R: TestRuntime>() {
 fn stream_for_http_1_0_ends_with_its_connection<R: TestRuntime>() {
     let service = Service::builder().events("/events", |events, _| async move {
         for n in 0..3 {
-            let _ = events.send(Frame::message(format!("{n}")));
+            let _ = events.send(Frame::message(&format!("{n}")));
         }
     });
     let server = TestServer::start::<R>(service);
@@ -133,7 +133,7 @@ fn plain_stream_carries_every_frame_and_ends_with_the_last_chunk<R: TestRuntime>
         let other = events.clone();
         for n in 0..1_000 {
             let sender = if n % 2 == 0 { &events } else { &other };
-            sender.send_wait(Frame::message(format!("{n}"))).await.unwrap();
+            sender.send_wait(Frame::message(&format!("{n}"))).await.unwrap();
         }
     });
     let server = TestServer::start::<R>(service);
@@ -146,11 +146,11 @@ fn plain_stream_carries_every_frame_and_ends_with_the_last_chunk<R: TestRuntime>
 fn plain_handlers_see_the_request<R: TestRuntime>() {
     let service = Service::builder()
         .events("/a", |events, head| async move {
-            let _ = events.send(Frame::message(format!("a {}", head.query().unwrap_or("-"))));
+            let _ = events.send(Frame::message(&format!("a {}", head.query().unwrap_or("-"))));
         })
         .events("/b", |events, head| async move {
             let token = head.header("authorization").map(String::from_utf8_lossy);
-            let _ = events.send(Frame::message(format!("b {}", token.unwrap_or_default())));
+            let _ = events.send(Frame::message(&format!("b {}", token.unwrap_or_default())));
         });
     let server = TestServer::start::<R>(service);
     assert_eq!(Events::get(server.addr, "/a?since=7").data(), "a since=7");
