@@ -93,7 +93,7 @@ impl TestServer {
             R::block_on(async move {
                 let server = Server::<R>::bind(([127, 0, 0, 1], 0).into(), service).await.unwrap();
                 ready.send((server.local_addr(), server.handle())).unwrap();
-                server.run(async { drop(stopped.recv().await) }).await;
+                server.run(async { let _ = stopped.recv().await; }).await;
                 drop(finished);
             });
         });
