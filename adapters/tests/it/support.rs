@@ -273,6 +273,14 @@ impl Client {
         self.response()
     }
 
+    /// Whether there is something to read.
+    pub(crate) fn has_answer(&mut self) -> bool {
+        self.io.set_nonblocking(true).unwrap();
+        let peeked = self.io.peek(&mut [0]);
+        self.io.set_nonblocking(false).unwrap();
+        peeked.is_ok()
+    }
+
     /// Waits until the server closes; nothing may come before.
     pub(crate) fn end(&mut self) -> End {
         let end = loop {
