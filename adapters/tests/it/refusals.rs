@@ -21,6 +21,7 @@ on_every_runtime![
     heads_past_their_limits_are_refused,
     foreign_hosts_and_origins_are_refused_on_every_path,
     two_lengths_are_refused_and_nothing_behind_them_is_served,
+    refused_client_sees_the_end_without_closing_first,
     slow_head_is_refused_at_its_deadline,
     silent_connection_is_closed_without_a_word,
     slow_body_is_refused_at_its_deadline,
@@ -241,6 +242,14 @@ fn two_lengths_are_refused_and_nothing_behind_them_is_served<R: TestRuntime>() {
         assert_eq!(client.end(), End::Eof, "{length}: nothing more is answered");
         good.ping(n);
     }
+}
+
+fn refused_client_sees_the_end_without_closing_first<R: TestRuntime>() {
+    let config = ConnectionConfig::builder().linger_within(Duration::from_secs(3_600)).build().unwrap();
+    let server = TestServer::start::<R>(echo_service().connection(config));
+    let mut client = Client::connect(server.addr);
+    assert_eq!(client.request("GET /sse HTTP/1.1\r\n\r\n").status, 400);
+    assert_eq!(client.end(), End::Eof);
 }
 
 /// Asserts that `wait` took at least the short deadline, and not a default one.
