@@ -3,5 +3,6 @@
 
 mod support;
 
+mod closing;
 mod loopback;
 mod refusals;

@@ -74,6 +74,9 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Ready when a server is to stop.
+type Stop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A server that runs until it is dropped or shut down. Dropped, it sees to it that nothing of its clients is left.
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
@@ -85,6 +88,22 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn start<R: TestRuntime>(service: ServiceBuilder) -> TestServer {
+        TestServer::run::<R, _>(service, |server, stop| server.run(stop))
+    }
+
+    /// A server whose future is dropped when it is asked to stop. `stopped` then waits for what it leaves behind.
+    pub(crate) fn start_to_be_dropped<R: TestRuntime>(service: ServiceBuilder) -> TestServer {
+        TestServer::run::<R, _>(service, |server, stop| async move {
+            let handle = server.handle();
+            ::smol::future::or(server.run(std::future::pending()), stop).await;
+            handle.gone().await;
+        })
+    }
+
+    fn run<R: TestRuntime, Fut: Future<Output = ()>>(
+        service: ServiceBuilder,
+        run: impl FnOnce(Server<R>, Stop) -> Fut + Send + 'static,
+    ) -> TestServer {
         let service = service.build().unwrap();
         let (stop, stopped) = ::smol::channel::bounded::<()>(1);
         let (ready, started) = mpsc::channel();
@@ -93,7 +112,7 @@ impl TestServer {
             R::block_on(async move {
                 let server = Server::<R>::bind(([127, 0, 0, 1], 0).into(), service).await.unwrap();
                 ready.send((server.local_addr(), server.handle())).unwrap();
-                server.run(async { let _ = stopped.recv().await; }).await;
+                run(server, Box::pin(async move { stopped.recv().await.unwrap_or_default() })).await;
                 drop(finished);
             });
         });
@@ -216,9 +235,12 @@ impl Client {
         self.io.write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Sends, whether or not the server still listens.
-    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.io.write_all(bytes.as_ref());
+    /// A connection whose client can hold little that it has not read.
+    pub(crate) fn connect_narrow(addr: SocketAddr) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        socket.connect(&addr.into()).unwrap();
+        Client::over(socket.into())
     }
 
     pub(crate) fn close_write(&self) {
