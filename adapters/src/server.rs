@@ -116,14 +116,18 @@ impl<R: Runtime> Server<R> {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let Server { listener, shared, .. } = self;
         let mut keeper = Keeper::new(Arc::clone(&shared), R::timer());
-        let mut shutdown = pin!(shutdown);
-        let mut accepting = pin!(accept_loop::<R>(&listener, &shared));
-        poll_fn(|cx| {
-            keeper.poll(cx);
-            let _: Poll<()> = accepting.as_mut().poll(cx);
-            shutdown.as_mut().poll(cx)
-        })
-        .await;
+        {
+            let mut shutdown = pin!(shutdown);
+            let mut accepting = pin!(accept_loop::<R>(&listener, &shared));
+            poll_fn(|cx| {
+                keeper.poll(cx);
+                let _: Poll<()> = accepting.as_mut().poll(cx);
+                shutdown.as_mut().poll(cx)
+            })
+            .await;
+        }
+        // Whoever comes now is to learn at once that nobody will answer.
+        drop(listener);
 
         tracing::info!(sessions = shared.registry.with(|sessions, _| sessions.len()), "shutting down");
         shared.tasks.finish();
