@@ -113,8 +113,11 @@ impl<R: Runtime> Server<R> {
 
     /// Serves until `shutdown` is ready. Then it accepts no more, finishes every stream within its drain
     /// deadline, lets requests that have begun be answered, and waits for the application's handlers.
+    ///
+    /// Dropping the future ends every connection and handler at once.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let Server { listener, shared, .. } = self;
+        let _over = Over(Arc::clone(&shared.tasks));
         let mut keeper = Keeper::new(Arc::clone(&shared), R::timer());
         {
             let mut shutdown = pin!(shutdown);
@@ -136,7 +139,15 @@ impl<R: Runtime> Server<R> {
         within::<R>(shared.clock, drain + slack, &mut keeper, shared.tasks.gone(Kind::Connection)).await;
         let handlers = shared.service.handlers_within;
         within::<R>(shared.clock, handlers, &mut keeper, shared.tasks.gone(Kind::Handler)).await;
-        shared.tasks.abort();
+    }
+}
+
+/// However a server's future ends, no task of it goes on: nobody serves the deadlines of its sessions any more.
+struct Over(Arc<Tasks>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

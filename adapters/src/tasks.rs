@@ -31,6 +31,7 @@ struct Inner {
     next: u64,
     live: BTreeMap<u64, Task>,
     finishing: bool,
+    closed: bool,
     waiting: Vec<Waker>,
 }
 
@@ -82,6 +83,9 @@ impl Tasks {
             let mut inner = self.lock();
             let id = inner.next;
             inner.next += 1;
+            if inner.closed {
+                abort.abort();
+            }
             inner.live.insert(id, Task { kind, abort, finish: None });
             id
         };
@@ -126,6 +130,12 @@ impl Tasks {
         let handles: Vec<_> = inner.live.values().map(|task| task.abort.clone()).collect();
         drop(inner);
         handles.iter().for_each(AbortHandle::abort);
+    }
+
+    /// Ends all at once, and from now on each that is started as well.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.abort();
     }
 
     /// How many of a kind are live.
