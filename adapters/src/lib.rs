@@ -39,7 +39,7 @@ pub use service::{Service, ServiceBuilder};
 pub use session::{Session, SessionClosed, SessionSender};
 
 #[cfg(feature = "smol")]
-pub use runtime::smol::{SmolRuntime, SmolTimer};
+pub use runtime::smol::{SmolIo, SmolRuntime, SmolTimer};
 #[cfg(feature = "tokio")]
 pub use runtime::tokio::{TokioIo, TokioRuntime, TokioTimer};
 

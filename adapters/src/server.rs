@@ -15,7 +15,7 @@ use crate::connection;
 use crate::runtime::{Alarm, Clock, Runtime, Timer};
 use crate::service::Service;
 use crate::state::State;
-use crate::tasks::{AbortOnDrop, Kind};
+use crate::tasks::{CloseOnDrop, Kind};
 
 /// A stream that does not drain closes by itself; this is how much later it is dropped, if it should not have.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
@@ -104,7 +104,7 @@ impl<R: Runtime> Server<R> {
     /// Dropping the future ends everything at once: connections are cut, and handlers dropped.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let Server { listener, state, .. } = self;
-        let _tasks = AbortOnDrop(Arc::clone(&state.tasks));
+        let _tasks = CloseOnDrop(Arc::clone(&state.tasks));
         let mut keeper = Keeper::new(Arc::clone(&state), R::timer());
         {
             let mut shutdown = pin!(shutdown);

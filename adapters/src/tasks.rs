@@ -30,7 +30,10 @@ pub(crate) struct Tasks {
 struct Inner {
     next: u64,
     live: BTreeMap<u64, Task>,
+    /// How many of each kind there are among them.
+    counts: [usize; 2],
     finishing: bool,
+    closed: bool,
     waiting: Vec<Waker>,
 }
 
@@ -60,6 +63,9 @@ impl Drop for Leave {
     fn drop(&mut self) {
         let mut inner = self.tasks.lock();
         let gone = inner.live.remove(&self.id);
+        if let Some(task) = &gone {
+            inner.counts[task.kind as usize] -= 1;
+        }
         let waiting = std::mem::take(&mut inner.waiting);
         drop(inner);
         drop(gone);
@@ -82,6 +88,10 @@ impl Tasks {
             let mut inner = self.lock();
             let id = inner.next;
             inner.next += 1;
+            if inner.closed {
+                abort.abort();
+            }
+            inner.counts[kind as usize] += 1;
             inner.live.insert(id, Task { kind, abort, finish: None });
             id
         };
@@ -128,16 +138,22 @@ impl Tasks {
         handles.iter().for_each(AbortHandle::abort);
     }
 
+    /// Ends all at once, and from now on each that is started as well.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.abort();
+    }
+
     /// How many of a kind are live.
     pub(crate) fn count(&self, kind: Kind) -> usize {
-        self.lock().live.values().filter(|task| task.kind == kind).count()
+        self.lock().counts[kind as usize]
     }
 
     /// Waits until none of a kind is live.
     pub(crate) async fn gone(&self, kind: Kind) {
         poll_fn(|cx| {
             let mut inner = self.lock();
-            if inner.live.values().all(|task| task.kind != kind) {
+            if inner.counts[kind as usize] == 0 {
                 return Poll::Ready(());
             }
             inner.waiting.push(cx.waker().clone());
@@ -147,12 +163,12 @@ impl Tasks {
     }
 }
 
-/// Ends all tasks when it is dropped.
+/// Ends all tasks when it is dropped, and lets no more be started.
 #[derive(Debug)]
-pub(crate) struct AbortOnDrop(pub(crate) Arc<Tasks>);
+pub(crate) struct CloseOnDrop(pub(crate) Arc<Tasks>);
 
-impl Drop for AbortOnDrop {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.close();
     }
 }

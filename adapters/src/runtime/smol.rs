@@ -1,13 +1,14 @@
 //! The smol runtime: its reactor's sockets and timers, its global executor.
 
 use std::future::Future;
-use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
+use futures_util::io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
 use super::{Runtime, Timer, set_user_timeout};
@@ -36,8 +37,40 @@ impl Timer for SmolTimer {
     }
 }
 
+/// A socket in smol's reactor. Closing it sends a FIN, which [`Async`] alone does not do.
+#[derive(Debug)]
+pub struct SmolIo(Async<TcpStream>);
+
+impl AsyncRead for SmolIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for SmolIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.get_ref().shutdown(Shutdown::Write))
+    }
+}
+
 impl Runtime for SmolRuntime {
-    type Io = Async<TcpStream>;
+    type Io = SmolIo;
     type Listener = Async<TcpListener>;
     type Timer = SmolTimer;
 
@@ -52,11 +85,11 @@ impl Runtime for SmolRuntime {
     async fn accept(listener: &Self::Listener) -> io::Result<(Self::Io, SocketAddr)> {
         let (io, peer) = listener.accept().await?;
         io.get_ref().set_nodelay(true)?;
-        Ok((io, peer))
+        Ok((SmolIo(io), peer))
     }
 
     fn give_up_after(io: &Self::Io, silence: Duration) -> io::Result<()> {
-        set_user_timeout(&SockRef::from(io.get_ref()), silence)
+        set_user_timeout(&SockRef::from(io.0.get_ref()), silence)
     }
 
     fn timer() -> SmolTimer {
@@ -70,14 +103,15 @@ impl Runtime for SmolRuntime {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{Async, Duration, Runtime, SmolRuntime, SockRef, TcpListener, TcpStream};
+    use super::{Async, Duration, Runtime, SmolIo, SmolRuntime, SockRef, TcpListener, TcpStream};
 
     #[test]
     fn hurt_09_the_system_gives_up_a_peer_that_acknowledges_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let io = Async::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap()).unwrap();
+        let io = SmolIo(io);
         SmolRuntime::give_up_after(&io, Duration::from_secs(30)).unwrap();
-        let set = SockRef::from(io.get_ref()).tcp_user_timeout().unwrap();
+        let set = SockRef::from(io.0.get_ref()).tcp_user_timeout().unwrap();
         assert_eq!(set, Some(Duration::from_secs(30)));
     }
 }
