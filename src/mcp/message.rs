@@ -143,7 +143,7 @@ struct Envelope<'a> {
     method: Option<Cow<'a, str>>,
     params: Option<&'a RawValue>,
     result: bool,
-    error: bool,
+    error: Option<&'a RawValue>,
 }
 
 const KNOWN: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
@@ -202,10 +202,8 @@ impl<'de> Deserialize<'de> for Envelope<'de> {
                         1 => envelope.id = Some(map.next_value()?),
                         2 => envelope.method = Some(map.next_value::<Text<'_>>()?.0),
                         3 => envelope.params = Some(map.next_value()?),
-                        known => {
-                            map.next_value::<IgnoredAny>()?;
-                            *(if known == 4 { &mut envelope.result } else { &mut envelope.error }) = true;
-                        }
+                        4 => envelope.result = map.next_value::<IgnoredAny>().map(|_| true)?,
+                        _ => envelope.error = Some(map.next_value()?),
                     }
                 }
                 Ok(envelope)
@@ -215,10 +213,17 @@ impl<'de> Deserialize<'de> for Envelope<'de> {
     }
 }
 
-/// Whether a reader that folds case or stops at a control character would take this key for a known one.
+/// Whether a reader that folds case, as Unicode has it (`ſ` to `s`), and drops control characters or ends at the
+/// first would take this key for a known one.
 fn is_deceptive(key: &str) -> bool {
-    let plain = key.split(char::is_control).next().unwrap_or_default().trim();
-    KNOWN.iter().any(|known| known.eq_ignore_ascii_case(plain))
+    let ended = key.split(char::is_control).next().unwrap_or_default();
+    let is_known = |key: &str| {
+        let shown = key.chars().filter(|c| !c.is_control() && !c.is_whitespace());
+        let folded: String =
+            shown.flat_map(char::to_lowercase).flat_map(char::to_uppercase).take(16).collect();
+        KNOWN.iter().any(|known| known.eq_ignore_ascii_case(&folded))
+    };
+    is_known(ended) || is_known(key)
 }
 
 type Classified = (MessageKind, Option<Arc<str>>, Option<Arc<str>>);
@@ -232,9 +237,12 @@ impl Envelope<'_> {
         if self.params.is_some_and(|params| !params.get().starts_with(['{', '['])) {
             return refuse("params must be an object or an array");
         }
+        if self.error.is_some_and(|error| !error.get().starts_with('{')) {
+            return refuse("error must be an object");
+        }
         let id = self.id.map(RawValue::get);
         let is_id = |id: &str| id.starts_with('"') || !id.contains(|c: char| !c.is_ascii_digit() && c != '-');
-        let kind = match (&self.method, id, self.result, self.error) {
+        let kind = match (&self.method, id, self.result, self.error.is_some()) {
             (Some(_), _, true, _) | (Some(_), _, _, true) => return refuse("a method and a result or error"),
             (Some(_), None, false, false) => MessageKind::Notification,
             (Some(_), Some(id), false, false) if is_id(id) => MessageKind::Request,

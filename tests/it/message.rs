@@ -103,6 +103,8 @@ fn check_25_a_key_that_another_reader_takes_for_a_known_one_is_refused() {
         (r#""id":1,"method":"a","Method":"b""#, LIKE),
         (r#""ID":1,"method":"a""#, LIKE),
         (r#""id":1,"METHOD":"a""#, LIKE),
+        (r#""id":1,"method":"a","param\u017f":{}"#, LIKE),
+        (r#""id":1,"met\u0000hod":"a""#, LIKE),
         (r#""id":1,"\u004dethod":"a""#, LIKE),
         (r#""id":1,"method":"a","method\u0000":"b""#, LIKE),
         (r#""id":1,"method":"a","method\u0000\u0000x":"b""#, LIKE),
@@ -112,6 +114,15 @@ fn check_25_a_key_that_another_reader_takes_for_a_known_one_is_refused() {
         (r#""id":1,"result":1,"Error":{}"#, LIKE),
     ] {
         let text = format!(r#"{{"jsonrpc":"2.0",{members}}}"#);
+        assert_eq!(Message::parse(text.as_bytes()), Err(MessageError::NotMessage { why }), "{text}");
+    }
+}
+
+#[test]
+fn an_error_is_an_object() {
+    for error in ["null", "1", "\"text\"", "[]"] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#);
+        let why = "error must be an object";
         assert_eq!(Message::parse(text.as_bytes()), Err(MessageError::NotMessage { why }), "{text}");
     }
 }
