@@ -274,7 +274,8 @@ impl SessionStream {
     }
 
     /// Takes the session up in a new response, behind the event `last`. The old response, if it still runs, is
-    /// over without a word: its driver sees another stream in its place.
+    /// over without a word: its driver sees another stream in its place. Where the application has finished the
+    /// stream already, the new response says the rest and finishes too.
     ///
     /// # Errors
     /// [`ReplayError`] if what follows `last` can't be said again; the session is as it was.
@@ -294,7 +295,9 @@ impl SessionStream {
         self.before = self.response.closed().copied();
         self.response = response;
         self.generation = self.generation.wrapping_add(1);
-        self.let_go = false;
+        if self.let_go {
+            self.response.finish(now);
+        }
         Ok(())
     }
 

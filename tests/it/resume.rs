@@ -54,6 +54,18 @@ fn a_stream_that_reached_its_longest_life_takes_messages_for_the_next_response()
 }
 
 #[test]
+fn a_client_that_comes_back_while_its_stream_finishes_gets_the_rest_and_no_open_stream() {
+    let mut run = Run::new(4);
+    assert!(run.send());
+    run.stream.finish(at(0));
+    run.reconnect().unwrap();
+    assert!(!run.stream.is_open());
+    run.read_all();
+    assert_eq!(run.seen, [1]);
+    assert_eq!(run.stream.close_of(1).unwrap().reason, CloseReason::Finished);
+}
+
+#[test]
 fn s30_finish_drains_what_a_replay_had_no_room_for_too() {
     let mut run = Run::new(4);
     run.read_all();
