@@ -145,6 +145,18 @@ impl Registry {
         }
     }
 
+    /// Why a session ended, once it has.
+    pub(crate) fn poll_end(&self, cx: &mut Context<'_>, id: &SessionId) -> Poll<Option<SessionEnd>> {
+        match self.lock().applications.get_mut(id) {
+            Some(app) if app.end.is_none() => {
+                app.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(app) => Poll::Ready(app.end),
+            None => Poll::Ready(None),
+        }
+    }
+
     /// Waits for the decision about a POST that was held back. Dropping the future withdraws it.
     pub(crate) async fn outcome(&self, id: &SessionId, post: PostId) -> PostOutcome {
         let withdrawn = Withdraw { registry: self, id, post };

@@ -55,6 +55,12 @@ impl Session {
         poll_fn(|cx| self.registry.poll_take(cx, &self.sender.id)).await
     }
 
+    /// Waits for the session's end: while something else is waited for that may never come. Messages that are
+    /// there to be received do not matter to it.
+    pub async fn ended(&self) {
+        poll_fn(|cx| self.registry.poll_end(cx, &self.sender.id)).await;
+    }
+
     /// Why the session ended, once it has.
     #[must_use]
     pub fn end(&self) -> Option<SessionEnd> {

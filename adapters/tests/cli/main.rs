@@ -129,6 +129,28 @@ fn a_child_that_ignores_the_end_of_its_input_is_terminated_with_its_group() {
 }
 
 #[test]
+fn a_child_that_does_not_read_does_not_outlive_its_client() {
+    let program = Program::start(&["--", "sleep", "1000"]);
+    let client = Client::open(&program);
+    wait_until("a child", || children_of(program.pid()).len() == 1);
+    // More than a pipe holds: the second message waits in the middle of being written.
+    let large = format!(r#"{{"jsonrpc":"2.0","method":"x","params":["{}"]}}"#, "x".repeat(100_000));
+    client.send(&large);
+    client.send(&large);
+    drop(client);
+    wait_until("no child", || children_of(program.pid()).is_empty());
+}
+
+#[test]
+fn a_child_that_leaves_its_output_to_another_process_still_ends_the_session() {
+    let program = Program::start(&["--", "sh", "-c", "sleep 1000 & read line; exit 4"]);
+    let client = Client::open(&program);
+    client.send(r#"{"jsonrpc":"2.0","method":"x"}"#);
+    assert!(client.ends_with_last_chunk());
+    assert!(program.stop().log.contains("exit status: 4"));
+}
+
+#[test]
 fn a_second_signal_stops_at_once_and_kills_the_children() {
     let program = Program::start(&["--", "sh", "-c", "trap '' TERM; while :; do sleep 1; done"]);
     let _client = Client::open(&program);

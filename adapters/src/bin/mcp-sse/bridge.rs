@@ -20,6 +20,9 @@ use crate::lines::{Line, Lines};
 /// How long a child has to end after its input was closed, and again after it was asked to terminate.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the output of a child that has ended is still read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The longest line of the child's log that is passed on.
 const LOG_LINE: usize = 8 * 1024;
 
@@ -80,17 +83,22 @@ impl Bridge {
             return; // Not reached: all three are pipes.
         };
         let sender = session.sender();
-        let log = pass_log(Lines::new(stderr, LOG_LINE));
-        let from_child = from_child(Lines::new(stdout, self.max_line_bytes), &sender);
-        let to_child = to_child(&mut session, stdin);
-        let mut log = pin!(log);
+        let mut log = pin!(pass_log(Lines::new(stderr, LOG_LINE)));
+        let exit = child.status();
 
-        // The first of the two to end ends the session: the child wrote its last line, or the client is gone.
+        // Whichever comes first ends the session: its own end, the child's last line, or the child's exit while
+        // a process of its own keeps the output open.
         let ended = {
-            let (from_child, to_child) = (pin!(from_child), pin!(to_child));
-            match select(select(from_child, to_child), log.as_mut()).await {
+            let from_child = pin!(from_child(Lines::new(stdout, self.max_line_bytes), &sender));
+            let to_child = pin!(to_child(&mut session, stdin));
+            let exited = pin!(async {
+                let _ = exit.await; // Told below.
+                Timer::after(LAST_WORDS).await;
+                "the child ended"
+            });
+            match select(select(from_child, select(to_child, exited)), log.as_mut()).await {
                 Either::Left((Either::Left(_), _)) => "the child closed its output",
-                Either::Left((Either::Right((why, _)), _)) => why,
+                Either::Left((Either::Right((first, _)), _)) => first.factor_first().0,
                 Either::Right((never, _)) => match never {},
             }
         };
@@ -129,9 +137,14 @@ async fn to_child(session: &mut Session, mut stdin: ChildStdin) -> &'static str 
         let mut line = Vec::with_capacity(message.len() + 1);
         line.extend_from_slice(message.as_str().as_bytes());
         line.push(b'\n');
-        if let Err(error) = stdin.write_all(&line).await {
-            warn!(%error, "the child reads no more");
-            return "the child closed its input";
+        // A child that does not read must not keep the session's end from being seen.
+        match select(pin!(stdin.write_all(&line)), pin!(session.ended())).await {
+            Either::Left((Ok(()), _)) => {}
+            Either::Left((Err(error), _)) => {
+                warn!(%error, "the child reads no more");
+                return "the child closed its input";
+            }
+            Either::Right(_) => break,
         }
     }
     "the session was over"

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
@@ -69,6 +69,7 @@ fn start_log(options: &ServeOptions) -> Result<(), Failed> {
     let filter =
         EnvFilter::try_new(&options.log).map_err(|error| format!("--log {:?}: {error}", options.log))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     match options.log_format {
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),
