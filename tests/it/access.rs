@@ -1,5 +1,4 @@
 //! Who may ask: `Host` and `Origin` against a list.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers fail a test by panicking")]
 
 use sansio_sse::http1::{HeadLimits, RequestHead};
 use sansio_sse::mcp::{HttpSse, Route, Routes};

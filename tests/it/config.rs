@@ -1,5 +1,4 @@
 //! Stream settings: their defaults, their ranges, the preset's values.
-#![expect(clippy::unwrap_used, reason = "helpers fail a test by panicking")]
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;

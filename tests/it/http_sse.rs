@@ -77,7 +77,7 @@ fn s26_the_first_two_frames_of_the_preset_are_not_counted_as_rapid() {
     let mut stream = open(HttpSse::contextforge(PublicBase::default()));
     let mut sent = 0;
     while stream.is_open() {
-        while take(&mut stream, 1, usize::MAX) != "" {}
+        while !take(&mut stream, 1, usize::MAX).is_empty() {}
         if stream.is_open() {
             stream.send(at(1), message(sent)).unwrap();
             sent += 1;

@@ -14,6 +14,8 @@ mod message;
 #[cfg(feature = "mcp")]
 mod resume;
 #[cfg(feature = "mcp")]
+mod route;
+#[cfg(feature = "mcp")]
 mod session_id;
 #[cfg(feature = "mcp")]
 mod sessions;

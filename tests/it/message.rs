@@ -1,5 +1,4 @@
 //! JSON-RPC messages: what is one, what it is taken for, and that its tokens stay as they came.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers fail a test by panicking")]
 
 use proptest::prelude::*;
 use sansio_sse::mcp::{Message, MessageError, MessageKind, error_body};

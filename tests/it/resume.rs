@@ -1,5 +1,5 @@
 //! Sessions over several responses: replay and live delivery have no seam (I12).
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers fail a test by panicking")]
+#![expect(clippy::unwrap_used, reason = "helpers fail a test by panicking")]
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -226,7 +226,7 @@ fn hurt_04_however_a_session_ends_it_is_told_once() {
     {
         let mut sessions = table(small(), resumption);
         let mut attachment = Some(sessions.open(at(0), id(1), 1).unwrap());
-        let steps: [&dyn Fn(&mut Sessions, &mut Option<Attachment>); 6] = [
+        let steps: [&Step<'_>; 6] = [
             &|sessions, held| held.take().into_iter().for_each(|a| sessions.handle_closed(at(1), a, kept)),
             &|sessions, held| *held = sessions.attach(at(2), &id(1)).or(held.take()),
             &|sessions, held| held.take().into_iter().for_each(|a| sessions.handle_closed(at(3), a, gone)),
@@ -348,6 +348,9 @@ fn time_that_goes_back_neither_ends_nor_prolongs() {
 }
 
 // ---- helpers ----
+
+/// A step of a session's life: the table, and the attachment that is out.
+type Step<'a> = dyn Fn(&mut Sessions, &mut Option<Attachment>) + 'a;
 
 fn n(n: usize) -> NonZeroUsize {
     NonZeroUsize::new(n).unwrap()

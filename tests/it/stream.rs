@@ -1,4 +1,5 @@
 //! The event stream: bytes, clocks, limits and closes, on a virtual clock.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers fail a test by panicking")]
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -475,8 +476,9 @@ fn offered(stream: &EventStream) -> usize {
     match stream.poll() {
         Step::Run { bytes, .. } => {
             assert_eq!(bytes.len(), bytes.pieces().map(<[u8]>::len).sum::<usize>());
-            assert_eq!(bytes.is_empty(), bytes.len() == 0);
-            bytes.len()
+            let len = bytes.len();
+            assert_eq!(bytes.is_empty(), len == 0);
+            len
         }
         Step::Closed(_) => 0,
     }
