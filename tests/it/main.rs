@@ -9,6 +9,7 @@ mod frame;
 mod http1;
 #[cfg(feature = "mcp")]
 mod http_sse;
+mod journal;
 #[cfg(feature = "mcp")]
 mod message;
 #[cfg(feature = "mcp")]
