@@ -130,6 +130,23 @@ fn s14_a_keep_alive_that_is_not_taken_is_a_stall() {
 }
 
 #[test]
+fn s14_a_message_in_the_place_of_a_waiting_keep_alive_does_not_start_the_stall_anew() {
+    for finish in [false, true] {
+        let config =
+            StreamConfig::builder().keep_alive(KeepAlive::Comment(ms(100))).stall_after(Some(ms(50)));
+        let config = Arc::new(config.build().unwrap());
+        let mut stream = EventStream::with_head(at(0), config, Box::default(), Framing::Chunked);
+        stream.handle_timeout(at(100));
+        if finish {
+            stream.finish(at(149));
+        } else {
+            stream.push(at(149), Frame::message("x")).unwrap();
+        }
+        assert_eq!(stream.deadline(), Some((at(150), Wake::Stall)), "bytes wait since 100");
+    }
+}
+
+#[test]
 fn s15_without_keep_alives_there_is_no_deadline() {
     let mut stream = open(StreamConfig::builder().keep_alive(KeepAlive::Off));
     assert_eq!(stream.deadline(), None);
