@@ -12,6 +12,7 @@ mod http_sse;
 mod journal;
 #[cfg(feature = "mcp")]
 mod message;
+mod props;
 #[cfg(feature = "mcp")]
 mod resume;
 #[cfg(feature = "mcp")]
