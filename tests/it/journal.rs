@@ -47,7 +47,7 @@ fn a_reader_may_take_up_behind_any_event_that_is_not_followed_by_a_gap() {
     }
     let gap = Err(ReplayError::Gap { oldest: id(3) });
     for (last, expected) in [
-        (id(0), gap.clone()),
+        (id(0), gap),
         (id(1), gap),
         (id(2), Ok(3)),
         (id(3), Ok(2)),

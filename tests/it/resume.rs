@@ -39,6 +39,21 @@ fn a_replay_stands_before_what_is_new_and_fills_the_queue() {
 }
 
 #[test]
+fn after_a_reconnect_room_is_counted_from_what_the_client_has() {
+    let mut run = Run::new(4);
+    for _ in 0..6 {
+        run.read_all();
+        assert!(run.send());
+    }
+    run.read_all();
+    run.reconnect().unwrap();
+    assert!(run.send() && run.send() && run.send(), "the endpoint has the fourth place");
+    assert!(!run.send());
+    run.read_all();
+    assert_eq!(run.seen, (1..=9).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_stream_that_reached_its_longest_life_takes_messages_for_the_next_response() {
     let mut run = Run::new(8);
     run.read_all();

@@ -41,7 +41,7 @@ fn s1_a_used_id_or_stream_number_is_refused_and_the_session_that_has_it_is_as_it
 }
 
 #[test]
-fn check_26_there_are_only_so_many_sessions() {
+fn hurt_07_check_26_there_are_only_so_many_sessions() {
     let limits = SessionLimits { max_sessions: n(3), ..small() };
     let mut sessions = table(limits, Resumption::Off);
     assert!(sessions.is_empty());
@@ -321,16 +321,16 @@ fn a_stale_attachment_of_a_dead_session_does_not_end_its_successor_even_of_the_s
 }
 
 #[test]
-fn hurt_13_hurt_15_sessions_do_not_touch_each_other() {
+fn hurt_13_hurt_15_check_24_sessions_do_not_touch_each_other() {
     let mut sessions = table(small(), Resumption::Off);
     let one = sessions.open(at(0), id(1), 1).unwrap();
     let _two = sessions.open(at(0), id(2), 2).unwrap();
     fill(&mut sessions, 1);
     let _held = hold(&mut sessions, 0, 1, 9);
-    assert_eq!(sessions.post(at(0), &id(2), message(7)), Ok(Posted::Accepted), "one is full, two is not");
+    assert_eq!(sessions.post(at(0), &id(2), message(0)), Ok(Posted::Accepted), "one is full, two is not");
     assert_eq!(sessions.post(at(0), &id(3), message(8)), Err(PostError::Unknown));
     sessions.handle_closed(at(1), one, closed(CloseReason::Aborted));
-    assert_eq!(taken(&mut sessions, 1, 2), [7]);
+    assert_eq!(taken(&mut sessions, 1, 2), [0], "its own, though both clients used that id");
     assert!(sessions.contains(&id(2)) && !sessions.contains(&id(1)));
 }
 

@@ -49,7 +49,7 @@ fn the_largest_id_fits() {
 }
 
 #[test]
-fn stalled_client_is_closed_at_the_deadline_and_not_before() {
+fn hurt_08_stalled_client_is_closed_at_the_deadline_and_not_before() {
     let mut stream = open(StreamConfig::builder().stall_after(Some(ms(250))));
     stream.push(at(0), Frame::message("x")).unwrap();
     assert_eq!(stream.deadline(), Some((at(250), Wake::Stall)));
@@ -119,7 +119,7 @@ fn s14_silence_brings_a_keep_alive_and_each_frame_starts_the_interval_anew() {
 }
 
 #[test]
-fn s14_a_keep_alive_that_is_not_taken_is_a_stall() {
+fn s14_hurt_09_a_keep_alive_that_is_not_taken_is_a_stall() {
     let config = StreamConfig::builder().keep_alive(KeepAlive::Comment(ms(100))).stall_after(Some(ms(50)));
     let mut stream = open(config);
     stream.handle_timeout(at(100));
@@ -396,7 +396,7 @@ fn s27_time_with_nothing_to_send_is_no_stall_and_the_clock_can_be_off() {
 }
 
 #[test]
-fn s30_finish_drains_and_past_its_deadline_drops_the_rest_and_counts_it() {
+fn s30_hurt_24_finish_drains_and_past_its_deadline_drops_the_rest_and_counts_it() {
     let mut stream = open(StreamConfig::builder().drain_within(ms(500)));
     for _ in 0..3 {
         stream.push(at(0), Frame::message("x")).unwrap();
@@ -459,7 +459,7 @@ fn the_longest_lifetime_finishes_in_good_order() {
 }
 
 #[test]
-fn early_and_repeated_timeouts_change_nothing() {
+fn hurt_01_early_and_repeated_timeouts_change_nothing() {
     let mut stream = open(StreamConfig::builder());
     stream.push(at(0), Frame::message("x")).unwrap();
     let before = (offered(&stream), stream.deadline());
