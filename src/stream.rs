@@ -461,7 +461,11 @@ impl EventStream {
                 Wake::Lag => {
                     self.close(CloseReason::Lagged { behind: self.waited(self.config.lag_after(), at) })
                 }
-                Wake::Drain => self.close(CloseReason::DrainTimedOut),
+                Wake::Drain => self.close(match self.life {
+                    // That its time was up stays the cause: a session may go on in another response.
+                    Life::Draining { reason: CloseReason::Expired, .. } => CloseReason::Expired,
+                    Life::Draining { .. } | Life::Open | Life::Closed(_) => CloseReason::DrainTimedOut,
+                }),
                 Wake::Lifetime => self.drain(CloseReason::Expired),
             }
         }

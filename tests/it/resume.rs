@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sansio_sse::mcp::{HttpSse, Message, Resumption, SendError, SessionId, SessionStream};
-use sansio_sse::{CloseReason, Disconnect, EventId, Framing, ReplayError, Step, StreamConfig, Tick};
+use sansio_sse::{CloseReason, Disconnect, EventId, Framing, Manner, ReplayError, Step, StreamConfig, Tick};
 
 #[test]
 fn hurt_03_what_the_socket_never_took_is_kept_while_the_session_waits() {
@@ -67,6 +67,21 @@ fn a_stream_that_reached_its_longest_life_takes_messages_for_the_next_response()
     run.reconnect().unwrap();
     run.read_all();
     assert_eq!(run.seen, [1, 2, 3]);
+}
+
+#[test]
+fn a_client_too_slow_for_the_last_seconds_of_its_stream_comes_back_into_its_session() {
+    let mut run = Run::new(8);
+    assert!(run.send());
+    run.stream.handle_timeout(at(60_000));
+    assert!(run.send());
+    run.stream.handle_timeout(at(65_000));
+    let close = run.stream.close_of(0).unwrap();
+    assert_eq!((close.reason, close.manner), (CloseReason::Expired, Manner::Abort));
+    assert!(Resumption::ServerClosed.keeps(close.reason));
+    run.reconnect().unwrap();
+    run.read_all();
+    assert_eq!(run.seen, [1, 2]);
 }
 
 #[test]
