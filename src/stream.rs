@@ -235,8 +235,8 @@ impl EventStream {
     }
 
     fn append(&mut self, kind: Kind, frame: Frame) {
-        self.queue.drop_unbegun_keep_alive();
         self.bytes_wait();
+        self.queue.drop_unbegun_keep_alive();
         self.queue.push_frame(self.now, kind, frame);
     }
 
@@ -443,7 +443,8 @@ impl EventStream {
         self.now = self.now.max(now);
     }
 
-    /// The stall clock starts when bytes begin to wait.
+    /// The stall clock starts when bytes begin to wait. To be called before a waiting keep-alive is taken back:
+    /// what comes in its place waits as long as it did.
     fn bytes_wait(&mut self) {
         if self.queue.is_empty() {
             self.progress = self.now;
@@ -461,7 +462,11 @@ impl EventStream {
                 Wake::Lag => {
                     self.close(CloseReason::Lagged { behind: self.waited(self.config.lag_after(), at) })
                 }
-                Wake::Drain => self.close(CloseReason::DrainTimedOut),
+                Wake::Drain => self.close(match self.life {
+                    // That its time was up stays the cause: a session may go on in another response.
+                    Life::Draining { reason: CloseReason::Expired, .. } => CloseReason::Expired,
+                    Life::Draining { .. } | Life::Open | Life::Closed(_) => CloseReason::DrainTimedOut,
+                }),
                 Wake::Lifetime => self.drain(CloseReason::Expired),
             }
         }
@@ -484,8 +489,8 @@ impl EventStream {
     fn drain(&mut self, reason: CloseReason) {
         match self.life {
             Life::Open => {
-                self.queue.drop_unbegun_keep_alive();
                 self.bytes_wait();
+                self.queue.drop_unbegun_keep_alive();
                 self.queue.push_terminator(self.now);
                 self.life = Life::Draining { until: self.now + self.config.drain_within(), reason };
                 self.close_if_drained();

@@ -51,7 +51,8 @@ pub enum CloseReason {
     },
     /// It was finishing, and the time for that ran out.
     DrainTimedOut,
-    /// It reached the longest life that its configuration allows.
+    /// It reached the longest life that its configuration allows. With [`Manner::Abort`], the time for finishing
+    /// ran out behind it.
     Expired,
     /// The driver reported this many writes in a row in which the socket took nothing.
     Spinning {

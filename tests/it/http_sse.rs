@@ -204,7 +204,7 @@ fn which_closes_keep_a_session_for_the_next_response() {
 }
 
 #[test]
-fn hurt_16_check_19_check_20_only_an_event_of_this_session_takes_it_up() {
+fn hurt_10_hurt_16_check_19_check_20_only_an_event_of_this_session_takes_it_up() {
     let mut stream =
         open(HttpSse { stream: limited(2), resumption: Resumption::Always, ..HttpSse::default() });
     for k in 1..=4 {

@@ -12,10 +12,14 @@ mod frame;
 mod http1;
 #[cfg(feature = "mcp")]
 mod http_sse;
+mod journal;
 #[cfg(feature = "mcp")]
 mod message;
+mod props;
 #[cfg(feature = "mcp")]
 mod resume;
+#[cfg(feature = "mcp")]
+mod route;
 #[cfg(feature = "mcp")]
 mod session_id;
 #[cfg(feature = "mcp")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sansio_sse::mcp::{HttpSse, Message, Resumption, SendError, SessionId, SessionStream};
-use sansio_sse::{CloseReason, Disconnect, EventId, Framing, ReplayError, Step, StreamConfig, Tick};
+use sansio_sse::{CloseReason, Disconnect, EventId, Framing, Manner, ReplayError, Step, StreamConfig, Tick};
 
 #[test]
 fn hurt_03_what_the_socket_never_took_is_kept_while_the_session_waits() {
@@ -38,6 +38,21 @@ fn a_replay_stands_before_what_is_new_and_fills_the_queue() {
 }
 
 #[test]
+fn after_a_reconnect_room_is_counted_from_what_the_client_has() {
+    let mut run = Run::new(4);
+    for _ in 0..6 {
+        run.read_all();
+        assert!(run.send());
+    }
+    run.read_all();
+    run.reconnect().unwrap();
+    assert!(run.send() && run.send() && run.send(), "the endpoint has the fourth place");
+    assert!(!run.send());
+    run.read_all();
+    assert_eq!(run.seen, (1..=9).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_stream_that_reached_its_longest_life_takes_messages_for_the_next_response() {
     let mut run = Run::new(8);
     run.read_all();
@@ -63,6 +78,21 @@ fn a_client_that_comes_back_while_its_stream_finishes_gets_the_rest_and_no_open_
     run.read_all();
     assert_eq!(run.seen, [1]);
     assert_eq!(run.stream.close_of(1).unwrap().reason, CloseReason::Finished);
+}
+
+#[test]
+fn a_client_too_slow_for_the_last_seconds_of_its_stream_comes_back_into_its_session() {
+    let mut run = Run::new(8);
+    assert!(run.send());
+    run.stream.handle_timeout(at(60_000));
+    assert!(run.send());
+    run.stream.handle_timeout(at(65_000));
+    let close = run.stream.close_of(0).unwrap();
+    assert_eq!((close.reason, close.manner), (CloseReason::Expired, Manner::Abort));
+    assert!(Resumption::ServerClosed.keeps(close.reason));
+    run.reconnect().unwrap();
+    run.read_all();
+    assert_eq!(run.seen, [1, 2]);
 }
 
 #[test]

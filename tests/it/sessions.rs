@@ -9,9 +9,6 @@ use sansio_sse::mcp::{
 };
 use sansio_sse::{Close, CloseReason, Disconnect, EventId, Manner, Tick};
 
-/// Something that happens to a table and to what is held of it.
-type Step<'a> = &'a dyn Fn(&mut Sessions, &mut Option<Attachment>);
-
 #[test]
 fn the_limits_are_as_documented_and_their_durations_are_checked() {
     let limits = SessionLimits::default();
@@ -43,7 +40,7 @@ fn s1_a_used_id_or_stream_number_is_refused_and_the_session_that_has_it_is_as_it
 }
 
 #[test]
-fn check_26_there_are_only_so_many_sessions() {
+fn hurt_07_check_26_there_are_only_so_many_sessions() {
     let limits = SessionLimits { max_sessions: n(3), ..small() };
     let mut sessions = table(limits, Resumption::Off);
     assert!(sessions.is_empty());
@@ -228,7 +225,7 @@ fn hurt_04_however_a_session_ends_it_is_told_once() {
     {
         let mut sessions = table(small(), resumption);
         let mut attachment = Some(sessions.open(at(0), id(1), 1).unwrap());
-        let steps: [Step<'_>; 6] = [
+        let steps: [&Step<'_>; 6] = [
             &|sessions, held| held.take().into_iter().for_each(|a| sessions.handle_closed(at(1), a, kept)),
             &|sessions, held| *held = sessions.attach(at(2), &id(1)).or(held.take()),
             &|sessions, held| held.take().into_iter().for_each(|a| sessions.handle_closed(at(3), a, gone)),
@@ -323,16 +320,16 @@ fn a_stale_attachment_of_a_dead_session_does_not_end_its_successor_even_of_the_s
 }
 
 #[test]
-fn hurt_13_hurt_15_sessions_do_not_touch_each_other() {
+fn hurt_13_hurt_15_check_24_sessions_do_not_touch_each_other() {
     let mut sessions = table(small(), Resumption::Off);
     let one = sessions.open(at(0), id(1), 1).unwrap();
     let _two = sessions.open(at(0), id(2), 2).unwrap();
     fill(&mut sessions, 1);
     let _held = hold(&mut sessions, 0, 1, 9);
-    assert_eq!(sessions.post(at(0), &id(2), message(7)), Ok(Posted::Accepted), "one is full, two is not");
+    assert_eq!(sessions.post(at(0), &id(2), message(0)), Ok(Posted::Accepted), "one is full, two is not");
     assert_eq!(sessions.post(at(0), &id(3), message(8)), Err(PostError::Unknown));
     sessions.handle_closed(at(1), one, closed(CloseReason::Aborted));
-    assert_eq!(taken(&mut sessions, 1, 2), [7]);
+    assert_eq!(taken(&mut sessions, 1, 2), [0], "its own, though both clients used that id");
     assert!(sessions.contains(&id(2)) && !sessions.contains(&id(1)));
 }
 
@@ -350,6 +347,9 @@ fn time_that_goes_back_neither_ends_nor_prolongs() {
 }
 
 // ---- helpers ----
+
+/// A step of a session's life: the table, and the attachment that is out.
+type Step<'a> = dyn Fn(&mut Sessions, &mut Option<Attachment>) + 'a;
 
 fn n(n: usize) -> NonZeroUsize {
     NonZeroUsize::new(n).unwrap()

@@ -48,7 +48,7 @@ fn the_largest_id_fits() {
 }
 
 #[test]
-fn stalled_client_is_closed_at_the_deadline_and_not_before() {
+fn hurt_08_stalled_client_is_closed_at_the_deadline_and_not_before() {
     let mut stream = open(StreamConfig::builder().stall_after(Some(ms(250))));
     stream.push(at(0), Frame::message("x")).unwrap();
     assert_eq!(stream.deadline(), Some((at(250), Wake::Stall)));
@@ -118,7 +118,7 @@ fn s14_silence_brings_a_keep_alive_and_each_frame_starts_the_interval_anew() {
 }
 
 #[test]
-fn s14_a_keep_alive_that_is_not_taken_is_a_stall() {
+fn s14_hurt_09_a_keep_alive_that_is_not_taken_is_a_stall() {
     let config = StreamConfig::builder().keep_alive(KeepAlive::Comment(ms(100))).stall_after(Some(ms(50)));
     let mut stream = open(config);
     stream.handle_timeout(at(100));
@@ -126,6 +126,23 @@ fn s14_a_keep_alive_that_is_not_taken_is_a_stall() {
     stream.handle_timeout(at(150));
     let close = closed(&stream);
     assert_eq!((close.reason, close.undelivered), (CloseReason::Stalled { for_: ms(50) }, 0));
+}
+
+#[test]
+fn s14_a_message_in_the_place_of_a_waiting_keep_alive_does_not_start_the_stall_anew() {
+    for finish in [false, true] {
+        let config =
+            StreamConfig::builder().keep_alive(KeepAlive::Comment(ms(100))).stall_after(Some(ms(50)));
+        let config = Arc::new(config.build().unwrap());
+        let mut stream = EventStream::with_head(at(0), config, Box::default(), Framing::Chunked);
+        stream.handle_timeout(at(100));
+        if finish {
+            stream.finish(at(149));
+        } else {
+            stream.push(at(149), Frame::message("x")).unwrap();
+        }
+        assert_eq!(stream.deadline(), Some((at(150), Wake::Stall)), "bytes wait since 100");
+    }
 }
 
 #[test]
@@ -378,7 +395,7 @@ fn s27_time_with_nothing_to_send_is_no_stall_and_the_clock_can_be_off() {
 }
 
 #[test]
-fn s30_finish_drains_and_past_its_deadline_drops_the_rest_and_counts_it() {
+fn s30_hurt_24_finish_drains_and_past_its_deadline_drops_the_rest_and_counts_it() {
     let mut stream = open(StreamConfig::builder().drain_within(ms(500)));
     for _ in 0..3 {
         stream.push(at(0), Frame::message("x")).unwrap();
@@ -441,7 +458,7 @@ fn the_longest_lifetime_finishes_in_good_order() {
 }
 
 #[test]
-fn early_and_repeated_timeouts_change_nothing() {
+fn hurt_01_early_and_repeated_timeouts_change_nothing() {
     let mut stream = open(StreamConfig::builder());
     stream.push(at(0), Frame::message("x")).unwrap();
     let before = (offered(&stream), stream.deadline());
@@ -475,7 +492,9 @@ fn offered(stream: &EventStream) -> usize {
     match stream.poll() {
         Step::Run { bytes, .. } => {
             assert_eq!(bytes.len(), bytes.pieces().map(<[u8]>::len).sum::<usize>());
-            bytes.len()
+            let len = bytes.len();
+            assert_eq!(bytes.is_empty(), len == 0);
+            len
         }
         Step::Closed(_) => 0,
     }
