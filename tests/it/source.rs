@@ -323,7 +323,7 @@ fn retry_outlives_the_connection_that_sent_it() {
 }
 
 #[test]
-fn seeded_id_stays_through_failures_and_responses_without_events() {
+fn hurt_18_seeded_id_stays_through_failures_and_responses_without_events() {
     let config = Arc::new(exact().build().unwrap());
     let id = LastEventId::new("token").unwrap();
     let mut source = EventSource::resume(Tick::ZERO, config, 1, id.clone());

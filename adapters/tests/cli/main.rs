@@ -203,6 +203,40 @@ fn what_can_not_be_started_is_one_clear_line_and_a_code() {
 }
 
 #[test]
+fn check_03_check_05_it_listens_on_loopback_and_elsewhere_only_when_told_for_which_hosts() {
+    let config = mcp_sse().arg("--print-config").output().unwrap();
+    assert!(String::from_utf8(config.stdout).unwrap().starts_with("listen = 127.0.0.1:4444\n"));
+    for everywhere in ["0.0.0.0:0", "[::]:0"] {
+        let refused = mcp_sse().args(["--listen", everywhere]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1));
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            error.contains(&format!("--listen {everywhere} can be reached from other machines")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn s4_check_27_check_28_a_request_reaches_the_child_as_one_line_and_with_nothing_of_its_head() {
+    let program =
+        Program::start(&["--log", "trace", "--", "sh", "-c", "env >&2; echo \"$0 $*\" >&2; exec cat"]);
+    let mut client = Client::open(&program);
+    client.send("{\"jsonrpc\":\"2.0\",\r\n\"method\":\"x\"\n}");
+    assert_eq!(client.message(), r#"{"jsonrpc":"2.0","method":"x"}"#);
+    let (id, text) = (client.session_id(), client.everything());
+    drop(client);
+    program.wait_for_log("child ended");
+    let log = program.stop().log;
+    assert!(!log.contains("not-to-be-seen") && !text.contains("not-to-be-seen"), "{log}");
+    for what in ["session opened", "child started", "PATH=", "response ended", "session ended", "child ended"]
+    {
+        let line = log.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("no {what}: {log}"));
+        assert!(line.contains(&id), "which session? {line}");
+    }
+}
+
+#[test]
 fn s34_every_setting_comes_from_the_environment_under_the_origins_name() {
     let config = |name: &str, value: &str| {
         let output =

@@ -8,6 +8,9 @@ use std::time::Instant;
 
 use crate::{BOUND, mcp_sse};
 
+/// What every request carries, and nobody behind the server may ever see.
+const SECRET: &str = "Authorization: Bearer not-to-be-seen\r\n";
+
 /// Text that grows in another thread.
 #[derive(Clone, Default)]
 struct Text(Arc<(Mutex<(String, bool)>, Condvar)>);
@@ -133,7 +136,8 @@ impl Client {
     pub(crate) fn open(program: &Program) -> Client {
         let addr = program.addr().to_owned();
         let mut stream = TcpStream::connect(&addr).unwrap();
-        write!(stream, "GET /sse HTTP/1.1\r\nHost: {addr}\r\nAccept: text/event-stream\r\n\r\n").unwrap();
+        write!(stream, "GET /sse HTTP/1.1\r\nHost: {addr}\r\nAccept: text/event-stream\r\n{SECRET}\r\n")
+            .unwrap();
         let text = Text::default();
         text.fill(stream.try_clone().unwrap());
         let endpoint = text.wait("endpoint", |text, _| {
@@ -199,7 +203,7 @@ pub(crate) fn post(addr: &str, target: &str, body: &str) -> u16 {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(BOUND)).unwrap();
     let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: {addr}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST {target} HTTP/1.1\r\nHost: {addr}\r\nContent-Type: application/json\r\n{SECRET}Content-Length: {}\r\n\r\n",
         body.len()
     );
     // A refusal may come before the body is written.
