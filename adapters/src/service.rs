@@ -45,14 +45,22 @@ impl Service {
         ServiceBuilder::default()
     }
 
+    /// The settings of the streams that are served.
+    fn streams(&self) -> impl Iterator<Item = &StreamConfig> {
+        let sessions = self.on_session.is_some().then_some(&self.http_sse.stream);
+        let events = (!self.on_events.is_empty()).then_some(&self.stream);
+        sessions.into_iter().chain(events).map(AsRef::as_ref)
+    }
+
     /// How long any stream bears a peer that takes nothing; `None` if one bears it for ever.
     pub(crate) fn longest_stall(&self) -> Option<Duration> {
-        Some(self.stream.stall_after()?.max(self.http_sse.stream.stall_after()?))
+        let stalls: Option<Vec<_>> = self.streams().map(StreamConfig::stall_after).collect();
+        stalls?.into_iter().max()
     }
 
     /// How long any stream may take to finish.
     pub(crate) fn longest_drain(&self) -> Duration {
-        self.stream.drain_within().max(self.http_sse.stream.drain_within())
+        self.streams().map(StreamConfig::drain_within).max().unwrap_or_default()
     }
 }
 
