@@ -6,3 +6,4 @@ mod support;
 mod closing;
 mod loopback;
 mod refusals;
+mod resume;

@@ -372,6 +372,14 @@ impl Events {
         }
     }
 
+    /// Whether the server has not closed it; what has come stays to be read.
+    pub(crate) fn is_open(&mut self) -> bool {
+        while self.end.is_none() && self.client.has_answer() {
+            self.end = self.fill();
+        }
+        self.end.is_none()
+    }
+
     /// The data of the next event, which must be there.
     pub(crate) fn data(&mut self) -> String {
         let event = self.next();
