@@ -115,6 +115,12 @@ impl Registry {
         self.lock().applications.remove(id);
     }
 
+    /// Ends every session: none of them gets another response.
+    pub(crate) fn end_all(&self) {
+        let ids: Vec<_> = self.lock().applications.keys().cloned().collect();
+        self.with(|sessions, now| ids.iter().for_each(|id| sessions.end(now, id)));
+    }
+
     pub(crate) fn stream(&self, id: &SessionId) -> Option<Arc<Shared<SessionStream>>> {
         self.lock().applications.get(id).map(|app| Arc::clone(&app.stream))
     }

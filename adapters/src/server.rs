@@ -137,6 +137,8 @@ impl<R: Runtime> Server<R> {
         let drain = shared.service.stream.drain_within().max(shared.service.http_sse.stream.drain_within());
         let slack = Duration::from_secs(1);
         within::<R>(shared.clock, drain + slack, &mut keeper, shared.tasks.gone(Kind::Connection)).await;
+        // A session that its client has left would keep its handler waiting for one that can't come back.
+        shared.registry.end_all();
         let handlers = shared.service.handlers_within;
         within::<R>(shared.clock, handlers, &mut keeper, shared.tasks.gone(Kind::Handler)).await;
     }
