@@ -138,7 +138,7 @@ fn open_session<R: Runtime>(
     }
     let (response, framing) = shared.service.routes.stream_head(head, StreamKind::Session);
     let registry = &shared.registry;
-    let (stream, attachment) = match last {
+    let (stream, generation, attachment) = match last {
         None => {
             let (id, number, attachment) = new_session(shared)?;
             let config = Arc::clone(&shared.service.http_sse);
@@ -147,7 +147,7 @@ fn open_session<R: Runtime>(
             let stream = SharedStream::new(shared.clock, stream);
             tracing::info!(session = %id, "session opened");
             start_handler::<R>(shared, id, &stream);
-            (stream, attachment)
+            (stream, 0, attachment)
         }
         Some(LastSeen::Unknown) => return Err(Response::session_over()),
         Some(LastSeen::Event(last)) => {
@@ -155,16 +155,20 @@ fn open_session<R: Runtime>(
                 .with(|sessions, _| sessions.find(last).cloned())
                 .ok_or_else(Response::session_over)?;
             let stream = registry.stream(&id).ok_or_else(Response::session_over)?;
-            let taken_up = stream.command(|stream, now| stream.reattach(now, last, response, framing));
-            taken_up.map_err(|_| Response::session_over())?;
-            let attachment = registry.with(|sessions, now| sessions.attach(now, &id));
+            let (generation, attachment) = {
+                let _turn = registry.take_up();
+                let taken_up = stream.command(|stream, now| {
+                    stream.reattach(now, last, response, framing).map(|()| stream.generation())
+                });
+                let generation = taken_up.map_err(|_| Response::session_over())?;
+                (generation, registry.with(|sessions, now| sessions.attach(now, &id)))
+            };
             tracing::info!(session = %id, %last, "session taken up again");
-            (stream, attachment.ok_or_else(Response::session_over)?)
+            (stream, generation, attachment.ok_or_else(Response::session_over)?)
         }
     };
     let finish = Arc::clone(&stream);
     shared.tasks.on_finish(task, move || finish.command(SessionStream::finish));
-    let generation = stream.with(SessionStream::generation);
     let attached =
         Attached { registry: Arc::clone(registry), stream, generation, attachment: Some(attachment) };
     let handover = http.hand_over().ok_or_else(|| Response::busy("the connection is closing"))?;
@@ -205,7 +209,7 @@ async fn run_session<R: Runtime>(http: Http<R::Io, R::Timer>, opened: Opened, pe
         Some(attachment) => tracing::info_span!("session", id = %attachment.id(), %peer),
         None => tracing::Span::none(),
     };
-    drive(http, &attached.stream, &handover).instrument(span).await;
+    drive(http, &attached.stream, attached.generation, &handover).instrument(span).await;
     drop(attached);
 }
 
@@ -226,21 +230,28 @@ async fn run_events<R: Runtime>(
     shared.tasks.on_finish(task, move || finish.command(EventStream::finish));
     let handler = on_events(EventSender::new(Arc::clone(&stream)), head.clone());
     shared.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
-    drive(http, &stream, &handover).await;
+    drive(http, &stream, 0, &handover).await;
 }
 
-async fn drive<M: Machine, Io, T>(http: Http<Io, T>, stream: &Arc<SharedStream<M>>, handover: &Handover)
-where
+async fn drive<M: Machine, Io, T>(
+    http: Http<Io, T>,
+    stream: &Arc<SharedStream<M>>,
+    generation: u32,
+    handover: &Handover,
+) where
     Io: AsyncRead + AsyncWrite + Unpin,
     T: Timer,
 {
     stream.command(|stream, now| {
+        if stream.generation() != generation {
+            return; // Another response has taken over already.
+        }
         stream.handle_input(now, handover.read_behind);
         if handover.eof {
             stream.handle_disconnect(now, Disconnect::Eof);
         }
     });
-    let close = Driver::new(Arc::clone(stream), http.io, http.alarm.into_timer()).await;
+    let close = Driver::new(Arc::clone(stream), generation, http.io, http.alarm.into_timer()).await;
     tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");
 }
 

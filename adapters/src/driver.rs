@@ -192,8 +192,7 @@ pub struct Driver<M: Machine, Io, T> {
 }
 
 impl<M: Machine, Io, T: Timer> Driver<M, Io, T> {
-    pub(crate) fn new(shared: Arc<Shared<M>>, io: Io, timer: T) -> Driver<M, Io, T> {
-        let generation = shared.with(M::generation);
+    pub(crate) fn new(shared: Arc<Shared<M>>, generation: u32, io: Io, timer: T) -> Driver<M, Io, T> {
         Driver { shared, generation, io, alarm: Alarm::new(timer), closed: None }
     }
 }

@@ -230,11 +230,12 @@ fn hurt_10_streams_that_take_over_at_once_leave_one<R: TestRuntime>() {
                 let (start, connection) = (&start, Client::connect(server.addr));
                 scope.spawn(move || {
                     start.wait();
-                    Events::with(connection, &asked)
+                    // One may be taken over before a byte of it is out.
+                    Events::try_with(connection, &asked)
                 })
             };
             let all: Vec<_> = (0..AT_ONCE).map(|_| come_back()).collect();
-            all.into_iter().map(|one| one.join().unwrap()).collect()
+            all.into_iter().filter_map(|one| one.join().unwrap()).collect()
         });
         // The old one is gone, and all of the new ones but one.
         client.events.rest();

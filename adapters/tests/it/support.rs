@@ -355,6 +355,16 @@ impl Events {
         Events { client, head, text: Vec::new(), end: None }
     }
 
+    /// As [`with`](Self::with), where the server may close before it has said anything.
+    pub(crate) fn try_with(mut client: Client, request: &str) -> Option<Events> {
+        client.send(request);
+        while !client.has_answer() {
+            thread::yield_now();
+        }
+        let closed = client.io.peek(&mut [0]).map_or(true, |n| n == 0);
+        (!closed).then(|| Events::with(client, ""))
+    }
+
     /// The next event, or `None` at the end; comments are skipped.
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
