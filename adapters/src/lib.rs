@@ -30,7 +30,7 @@ mod service;
 mod session;
 mod tasks;
 
-pub use driver::{Driver, Machine};
+pub use driver::{Driver, Machine, drive};
 pub use runtime::{Clock, Runtime, Timer};
 pub use sender::EventSender;
 pub use server::{Server, ServerHandle};

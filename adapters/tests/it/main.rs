@@ -4,6 +4,7 @@
 mod support;
 
 mod closing;
+mod driver;
 mod loopback;
 mod refusals;
 mod resume;
