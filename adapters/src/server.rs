@@ -193,7 +193,7 @@ impl<T: crate::runtime::Timer> Keeper<T> {
         loop {
             let deadline = self.shared.registry.poll_deadline(cx);
             if deadline.is_some_and(|at| at <= self.shared.clock.now()) {
-                self.shared.registry.with(|sessions, now| sessions.handle_timeout(now));
+                self.shared.registry.with(Sessions::handle_timeout);
             } else if self.alarm.poll(cx, self.shared.clock, deadline).is_pending() {
                 return;
             }

@@ -41,7 +41,6 @@ impl fmt::Debug for Service {
 
 impl Service {
     /// A builder: no paths yet, all limits on, loopback names only.
-    #[must_use]
     pub fn builder() -> ServiceBuilder {
         ServiceBuilder::default()
     }

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use sansio_sse::mcp::{HttpSse, Resumption, SessionEnd};
-use sansio_sse::{Close, CloseReason, Disconnect, Frame, HalfClose, KeepAlive, StreamConfig, StreamConfigBuilder};
+use sansio_sse::{
+    Close, CloseReason, Disconnect, Frame, HalfClose, KeepAlive, StreamConfig, StreamConfigBuilder,
+};
 use sansio_sse_adapters::{EventSender, Service, ServiceBuilder, Session};
 
 use crate::support::{
@@ -122,9 +124,7 @@ fn client_that_closes_its_half_goes_on_where_that_is_configured<R: TestRuntime>(
     client.events.client.reset();
     // Nothing is read any more: the end is only seen when something is written.
     let mut posts = client.posts;
-    until("the reset to be seen", || {
-        posts.request(post(&client.endpoint.data, request(9))).status == 404
-    });
+    until("the reset to be seen", || posts.request(post(&client.endpoint.data, request(9))).status == 404);
 }
 
 fn client_that_talks_behind_its_request_is_still_served<R: TestRuntime>() {
@@ -203,12 +203,13 @@ fn session_let_go_of_ends_in_order_behind_its_messages<R: TestRuntime>() {
 }
 
 fn handler_that_panics_ends_its_session_alone<R: TestRuntime>() {
-    let service = Service::builder().http_sse("/sse", HttpSse::default(), |mut session: Session| async move {
-        while let Some(message) = session.receive().await {
-            assert_ne!(message.method(), Some("panic"), "asked to");
-            session.sender().send(crate::support::answer(&message)).await.unwrap();
-        }
-    });
+    let service =
+        Service::builder().http_sse("/sse", HttpSse::default(), |mut session: Session| async move {
+            while let Some(message) = session.receive().await {
+                assert_ne!(message.method(), Some("panic"), "asked to");
+                session.sender().send(crate::support::answer(&message)).await.unwrap();
+            }
+        });
     let server = TestServer::start::<R>(service);
     let mut good = Mcp::open(server.addr);
     let mut bad = Mcp::open(server.addr);
@@ -344,9 +345,7 @@ fn shutdown_gives_up_on_a_client_that_never_reads<R: TestRuntime>() {
 }
 
 fn shutdown_gives_up_on_a_handler_that_never_ends<R: TestRuntime>() {
-    let service = Service::builder()
-        .handlers_within(SHORT)
-        .events("/events", |_, _| std::future::pending());
+    let service = Service::builder().handlers_within(SHORT).events("/events", |_, _| std::future::pending());
     let mut server = TestServer::start::<R>(service);
     let mut events = Events::get(server.addr, "/events");
     let took = server.shut_down();

@@ -175,7 +175,9 @@ fn driver_dropped_at_any_poll_abandons_its_stream() {
 
 #[test]
 fn error_at_any_call_closes_with_its_kind() {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, Other, OutOfMemory, TimedOut};
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, Other, OutOfMemory, TimedOut,
+    };
     for (kinds, how) in [
         (&[ConnectionReset, BrokenPipe, ConnectionAborted, NotConnected][..], Disconnect::Reset),
         (&[Other, OutOfMemory, TimedOut][..], Disconnect::Io),

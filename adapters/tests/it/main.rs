@@ -1,5 +1,5 @@
 //! The adapters over real sockets: each test runs on every runtime that is built in.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -102,7 +102,8 @@ fn requests_that_are_no_message_for_a_session_are_refused<R: TestRuntime>() {
 }
 
 fn messages_that_are_none_get_a_json_rpc_error<R: TestRuntime>() {
-    let deep = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let deep =
+        format!("{{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":{}{}}}", "[".repeat(200), "]".repeat(200));
     let cases: [(&str, &[u8], i32); 10] = [
         ("nothing", b"", -32700),
         ("no JSON", b"{\"jsonrpc\"", -32700),
@@ -143,7 +144,10 @@ fn messages_past_the_limit_are_refused_by_their_head_alone<R: TestRuntime>() {
 
     let huge = format!("{}\r\n\r\n", u64::MAX);
     let head = |length: &str| {
-        format!("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}", good.path())
+        format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}",
+            good.path()
+        )
     };
     let declared = head(&format!("Content-Length: {huge}"));
     let chunked = head("Transfer-Encoding: chunked\r\n\r\n") + "64\r\n" + &filled(100) + "\r\n1\r\n";
@@ -156,7 +160,7 @@ fn messages_past_the_limit_are_refused_by_their_head_alone<R: TestRuntime>() {
 }
 
 fn heads_past_their_limits_are_refused<R: TestRuntime>() {
-    let limits = HeadLimits { head_bytes: 1_024, target_bytes: 100, headers: 10, ..HeadLimits::default() };
+    let limits = HeadLimits { head_bytes: 1_024, target_bytes: 100, headers: 10 };
     let config = ConnectionConfig::builder().head(limits).build().unwrap();
     let server = TestServer::start::<R>(echo_service().connection(config));
     let mut good = Mcp::open(server.addr);
@@ -189,7 +193,8 @@ fn foreign_hosts_and_origins_are_refused_on_every_path<R: TestRuntime>() {
     let server = TestServer::start::<R>(service);
     let mut good = Mcp::open(server.addr);
     let path = good.path().to_owned();
-    let own = format!("Host: localhost:{}\r\nOrigin: http://localhost:{}", server.addr.port(), server.addr.port());
+    let own =
+        format!("Host: localhost:{}\r\nOrigin: http://localhost:{}", server.addr.port(), server.addr.port());
     let headers = [
         ("Host: evil.example", 403),
         ("Host: localhost.evil.example", 403),

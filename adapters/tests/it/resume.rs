@@ -12,8 +12,8 @@ use sansio_sse::{CloseReason, Disconnect, Framing, StreamConfig, Tick};
 use sansio_sse_adapters::{Service, ServiceBuilder, Session};
 
 use crate::support::{
-    Client, End, Events, Mcp, PATIENCE, TestRuntime, TestServer, answer, echo, get, on_every_runtime, request,
-    until,
+    Client, End, Events, Mcp, PATIENCE, TestRuntime, TestServer, answer, echo, get, on_every_runtime,
+    request, until,
 };
 
 on_every_runtime![
@@ -43,7 +43,11 @@ fn back(client: &Mcp, last: &str) -> Events {
     let addr = client.posts.io.peer_addr().unwrap();
     let mut events = Events::with(Client::connect(addr), &get("/sse", &format!("Last-Event-ID: {last}\r\n")));
     let endpoint = events.next().unwrap();
-    assert_eq!((endpoint.name.as_str(), endpoint.data.as_str()), ("endpoint", client.path()), "the same session");
+    assert_eq!(
+        (endpoint.name.as_str(), endpoint.data.as_str()),
+        ("endpoint", client.path()),
+        "the same session"
+    );
     assert_eq!(endpoint.id.as_deref(), Some(last), "a client that loses this stream at once is where it was");
     events
 }
@@ -186,13 +190,14 @@ fn session_that_nobody_takes_up_ends_in_time<R: TestRuntime>() {
     let (ended, ends) = mpsc::channel();
     let limits = SessionLimits { detached_for: SHORT, ..SessionLimits::default() };
     let config = sessions(Resumption::Always);
-    let service = Service::builder().sessions(limits).http_sse("/sse", config, move |mut session: Session| {
-        let ended = ended.clone();
-        async move {
-            while session.receive().await.is_some() {}
-            ended.send(session.end().unwrap()).unwrap();
-        }
-    });
+    let service =
+        Service::builder().sessions(limits).http_sse("/sse", config, move |mut session: Session| {
+            let ended = ended.clone();
+            async move {
+                while session.receive().await.is_some() {}
+                ended.send(session.end().unwrap()).unwrap();
+            }
+        });
     let server = TestServer::start::<R>(service);
     let client = Mcp::open(server.addr);
     let last = client.endpoint.id.clone().unwrap();
@@ -252,13 +257,17 @@ fn hurt_10_streams_that_take_over_at_once_leave_one<R: TestRuntime>() {
 fn shutdown_does_not_wait_for_a_session_without_a_client<R: TestRuntime>() {
     let (ended, ends) = mpsc::channel();
     let config = sessions(Resumption::Always);
-    let service = Service::builder().handlers_within(PATIENCE * 6).http_sse("/sse", config, move |mut session: Session| {
-        let ended = ended.clone();
-        async move {
-            while session.receive().await.is_some() {}
-            ended.send(session.end().is_some()).unwrap();
-        }
-    });
+    let service = Service::builder().handlers_within(PATIENCE * 6).http_sse(
+        "/sse",
+        config,
+        move |mut session: Session| {
+            let ended = ended.clone();
+            async move {
+                while session.receive().await.is_some() {}
+                ended.send(session.end().is_some()).unwrap();
+            }
+        },
+    );
     let mut server = TestServer::start::<R>(service);
     drop(Mcp::open(server.addr));
     until("the client to be gone", || server.handle.connections() == 0);

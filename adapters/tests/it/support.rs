@@ -88,7 +88,7 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn start<R: TestRuntime>(service: ServiceBuilder) -> TestServer {
-        TestServer::run::<R, _>(service, |server, stop| server.run(stop))
+        TestServer::run::<R, _>(service, Server::run)
     }
 
     /// A server whose future is dropped when it is asked to stop. `stopped` then waits for what it leaves behind.
@@ -411,10 +411,7 @@ impl Events {
             self.text.append(&mut self.client.buffer);
             return end;
         }
-        let line = match find(&self.client.buffer, b"\r\n") {
-            Some(at) => at,
-            None => return self.client.fill(),
-        };
+        let Some(line) = find(&self.client.buffer, b"\r\n") else { return self.client.fill() };
         let size = std::str::from_utf8(&self.client.buffer[..line]).unwrap();
         let size = usize::from_str_radix(size, 16).unwrap();
         let whole = line + 2 + size + 2;
