@@ -312,7 +312,7 @@ impl EventStream {
         self.clock(now);
         match (how, self.config.half_close()) {
             (Disconnect::Eof, HalfClose::GoesOn) => self.read_behind = 0,
-            (Disconnect::Eof | Disconnect::Reset | Disconnect::Io, _) => {
+            (Disconnect::Eof | Disconnect::Reset | Disconnect::TimedOut | Disconnect::Io, _) => {
                 self.close(CloseReason::Disconnected(how))
             }
         }

@@ -41,7 +41,7 @@ pub(crate) async fn serve<R: Runtime>(
     peer: SocketAddr,
     admission: Admission,
 ) {
-    if let Some(silence) = state.service.longest_stall()
+    if let Some(silence) = state.service.give_up_after()
         && let Err(error) = R::give_up_after(&io, silence)
     {
         tracing::debug!(%peer, %error, "no limit on unacknowledged bytes");
@@ -141,7 +141,7 @@ fn open_session<R: Runtime>(
     }
     let (response, framing) = state.service.routes.stream_head(head, StreamKind::Session);
     let registry = &state.registry;
-    let (stream, attachment) = match last {
+    let (stream, generation, attachment) = match last {
         None => {
             let (id, number, attachment) = new_session(state)?;
             let config = Arc::clone(&state.service.http_sse);
@@ -150,7 +150,7 @@ fn open_session<R: Runtime>(
             let stream = Shared::new(state.clock, stream);
             tracing::info!(session = %id, "session opened");
             start_handler::<R>(state, id, &stream);
-            (stream, attachment)
+            (stream, 0, attachment)
         }
         Some(LastSeen::Unknown) => return Err(Response::session_over()),
         Some(LastSeen::Event(last)) => {
@@ -158,19 +158,24 @@ fn open_session<R: Runtime>(
                 .with(|sessions, _| sessions.find(last).cloned())
                 .ok_or_else(Response::session_over)?;
             let stream = registry.stream(&id).ok_or_else(Response::session_over)?;
-            let taken_up = stream.command(|stream, now| stream.reattach(now, last, response, framing));
-            taken_up.map_err(|_| Response::session_over())?;
-            let Some(attachment) = registry.with(|sessions, now| sessions.attach(now, &id)) else {
+            let (generation, attachment) = {
+                let _turn = registry.take_up();
+                let taken_up = stream.command(|stream, now| {
+                    stream.reattach(now, last, response, framing).map(|()| stream.generation())
+                });
+                let generation = taken_up.map_err(|_| Response::session_over())?;
+                (generation, registry.with(|sessions, now| sessions.attach(now, &id)))
+            };
+            let Some(attachment) = attachment else {
                 stream.command(SessionStream::abort); // It ended between the two.
                 return Err(Response::session_over());
             };
             tracing::info!(session = %id, %last, "session taken up again");
-            (stream, attachment)
+            (stream, generation, attachment)
         }
     };
     let finish = Arc::clone(&stream);
     state.tasks.on_finish(task, move || finish.command(SessionStream::finish));
-    let generation = stream.with(SessionStream::generation);
     let attached =
         Attached { registry: Arc::clone(registry), stream, generation, attachment: Some(attachment) };
     let handover = http.hand_over().ok_or_else(|| Response::busy("the connection is closing"))?;
@@ -211,7 +216,7 @@ async fn run_session<R: Runtime>(http: Http<R::Io, R::Timer>, opened: Opened, pe
         Some(attachment) => tracing::info_span!("session", id = %attachment.id(), %peer),
         None => tracing::Span::none(),
     };
-    drive(http, &attached.stream, &handover).instrument(span).await;
+    drive(http, &attached.stream, attached.generation, &handover).instrument(span).await;
     drop(attached);
 }
 
@@ -232,21 +237,28 @@ async fn run_events<R: Runtime>(
     state.tasks.on_finish(task, move || finish.command(EventStream::finish));
     let handler = on_events(EventSender::new(Arc::clone(&stream)), head.clone());
     state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
-    drive(http, &stream, &handover).await;
+    drive(http, &stream, 0, &handover).await;
 }
 
-async fn drive<M: Machine, Io, T>(http: Http<Io, T>, stream: &Arc<Shared<M>>, handover: &Handover)
-where
+async fn drive<M: Machine, Io, T>(
+    http: Http<Io, T>,
+    stream: &Arc<Shared<M>>,
+    generation: u32,
+    handover: &Handover,
+) where
     Io: AsyncRead + AsyncWrite + Unpin,
     T: Timer,
 {
     stream.command(|stream, now| {
+        if stream.generation() != generation {
+            return; // Another response has taken over already.
+        }
         stream.handle_input(now, handover.read_behind);
         if handover.eof {
             stream.handle_disconnect(now, Disconnect::Eof);
         }
     });
-    let close = Driver::new(Arc::clone(stream), http.io, http.alarm.into_timer()).await;
+    let close = Driver::new(Arc::clone(stream), generation, http.io, http.alarm.into_timer()).await;
     tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");
 }
 

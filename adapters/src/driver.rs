@@ -13,6 +13,7 @@ use futures_util::io::{AsyncRead, AsyncWrite};
 use sansio_sse::mcp::SessionStream;
 use sansio_sse::{Close, Disconnect, EventStream, Manner, Step, Tick};
 
+use crate::EventSender;
 use crate::runtime::{Alarm, Clock, Timer};
 
 /// Turns of work in one poll, before other tasks get theirs.
@@ -178,6 +179,63 @@ impl<M: Machine> Shared<M> {
     }
 }
 
+/// Serves an event stream over any connection, without a [`Server`](crate::Server): whoever answered the request
+/// has written no head of its own, or has given the stream one.
+///
+/// The stream is driven for as long as the driver is polled; its application's side is the sender.
+///
+/// ```
+/// use sansio_sse::{CloseReason, EventStream, Frame};
+/// use sansio_sse_adapters::{Clock, SmolTimer, drive};
+///
+/// # fn main() -> Result<(), sansio_sse::PushError> {
+/// let clock = Clock::start();
+/// let stream = EventStream::new(clock.now(), Default::default());
+/// let mut written = Vec::new();
+/// let io = futures_util::io::Cursor::new(&mut written);
+///
+/// let (driver, events) = drive(clock, stream, Duplex(io), SmolTimer::default());
+/// events.send(Frame::message("hello"))?;
+/// drop(events); // The last sender finishes the stream.
+/// assert_eq!(smol::block_on(driver).reason, CloseReason::Finished);
+/// assert_eq!(written, b"data: hello\n\n");
+/// # Ok(())
+/// # }
+/// # use std::{io, pin::Pin, task::{Context, Poll}};
+/// # use futures_util::io::{AsyncRead, AsyncWrite};
+/// # /// Takes what is written, and never has anything to read.
+/// # struct Duplex<W>(W);
+/// # impl<W> AsyncRead for Duplex<W> {
+/// #     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+/// #         Poll::Pending
+/// #     }
+/// # }
+/// # impl<W: AsyncWrite + Unpin> AsyncWrite for Duplex<W> {
+/// #     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+/// #         Pin::new(&mut self.0).poll_write(cx, buf)
+/// #     }
+/// #     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+/// #         Pin::new(&mut self.0).poll_flush(cx)
+/// #     }
+/// #     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+/// #         Pin::new(&mut self.0).poll_close(cx)
+/// #     }
+/// # }
+/// ```
+pub fn drive<Io, T>(
+    clock: Clock,
+    stream: EventStream,
+    io: Io,
+    timer: T,
+) -> (Driver<EventStream, Io, T>, EventSender)
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+    T: Timer,
+{
+    let shared = Shared::new(clock, stream);
+    (Driver::new(Arc::clone(&shared), 0, io, timer), EventSender::new(shared))
+}
+
 /// Drives one event stream over one connection; resolves to its [`Close`], exactly once.
 ///
 /// Dropping it at any point abandons the stream: whoever holds a sender of it sees it closed.
@@ -192,8 +250,7 @@ pub struct Driver<M: Machine, Io, T> {
 }
 
 impl<M: Machine, Io, T: Timer> Driver<M, Io, T> {
-    pub(crate) fn new(shared: Arc<Shared<M>>, io: Io, timer: T) -> Driver<M, Io, T> {
-        let generation = shared.with(M::generation);
+    pub(crate) fn new(shared: Arc<Shared<M>>, generation: u32, io: Io, timer: T) -> Driver<M, Io, T> {
         Driver { shared, generation, io, alarm: Alarm::new(timer), closed: None }
     }
 }
@@ -284,6 +341,7 @@ pub(crate) fn disconnect(error: &io::Error) -> Option<Disconnect> {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::NotConnected => Some(Disconnect::Reset),
+        io::ErrorKind::TimedOut => Some(Disconnect::TimedOut),
         _ => Some(Disconnect::Io),
     }
 }

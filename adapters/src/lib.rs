@@ -31,7 +31,7 @@ mod session;
 mod state;
 mod tasks;
 
-pub use driver::{Driver, Machine};
+pub use driver::{Driver, Machine, drive};
 pub use runtime::{Clock, Runtime, Timer};
 pub use sender::EventSender;
 pub use server::{Server, ServerHandle};

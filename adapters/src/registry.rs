@@ -17,6 +17,8 @@ use crate::runtime::Clock;
 pub(crate) struct Registry {
     clock: Clock,
     inner: Mutex<Inner>,
+    /// Held while a response takes up a session.
+    turn: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ enum Post {
 impl Registry {
     pub(crate) fn new(clock: Clock, sessions: Sessions) -> Registry {
         let inner = Inner { sessions, applications: HashMap::new(), posts: HashMap::new(), keeper: None };
-        Registry { clock, inner: Mutex::new(inner) }
+        Registry { clock, inner: Mutex::new(inner), turn: Mutex::new(()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -103,6 +105,12 @@ impl Registry {
         let deadline = inner.sessions.deadline();
         inner.keeper = Some((cx.waker().clone(), deadline));
         deadline
+    }
+
+    /// One response at a time takes up a session: its stream and the table are told one after the other, and must
+    /// agree which response is the newest.
+    pub(crate) fn take_up(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn join(&self, id: SessionId, stream: Arc<Shared<SessionStream>>) {

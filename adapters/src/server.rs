@@ -120,9 +120,9 @@ impl<R: Runtime> Server<R> {
 
         tracing::info!(sessions = state.registry.with(|sessions, _| sessions.len()), "shutting down");
         state.tasks.finish();
-        state.registry.with(Sessions::end_detached);
         let drain = state.service.longest_drain() + DRAIN_SLACK;
         within::<R>(state.clock, drain, &mut keeper, state.tasks.gone(Kind::Connection)).await;
+        state.registry.with(Sessions::end_detached);
         let handlers = state.service.handlers_within;
         within::<R>(state.clock, handlers, &mut keeper, state.tasks.gone(Kind::Handler)).await;
     }

@@ -52,10 +52,11 @@ impl Service {
         sessions.into_iter().chain(events).map(AsRef::as_ref)
     }
 
-    /// How long any stream bears a peer that takes nothing; `None` if one bears it for ever.
-    pub(crate) fn longest_stall(&self) -> Option<Duration> {
+    /// How long the operating system bears a peer that acknowledges nothing: twice as long as any stream bears one
+    /// that takes nothing, so that a peer that is there is left to the stream's own clocks. `None` is for ever.
+    pub(crate) fn give_up_after(&self) -> Option<Duration> {
         let stalls: Option<Vec<_>> = self.streams().map(StreamConfig::stall_after).collect();
-        stalls?.into_iter().max()
+        stalls?.into_iter().max().map(|longest| longest.saturating_mul(2))
     }
 
     /// How long any stream may take to finish.

@@ -170,7 +170,7 @@ impl Connection {
     pub fn handle_disconnect(&mut self, now: Tick, how: Disconnect) {
         match how {
             Disconnect::Eof => self.handle_eof(now),
-            Disconnect::Reset | Disconnect::Io => {
+            Disconnect::Reset | Disconnect::TimedOut | Disconnect::Io => {
                 self.see(now);
                 self.stop(ConnectionClose::Disconnected(how));
             }

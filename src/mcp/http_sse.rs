@@ -20,8 +20,8 @@ use crate::{
 pub enum Resumption {
     /// None: the session ends with its response, and events carry no ids.
     Off,
-    /// The ends that were the server's wish: stalled, lagged, longest lifetime reached. A client that hangs up
-    /// ends its session at once.
+    /// The ends that were not the client's wish: stalled, lagged, vanished, longest lifetime reached. A client that
+    /// hangs up ends its session at once.
     #[default]
     ServerClosed,
     /// Those, and every disconnect: for clients behind proxies that cut their streams. A session that its
@@ -34,7 +34,8 @@ impl Resumption {
     #[must_use]
     pub fn keeps(self, reason: CloseReason) -> bool {
         let by_server = match reason {
-            CloseReason::Stalled { .. }
+            CloseReason::Disconnected(Disconnect::TimedOut)
+            | CloseReason::Stalled { .. }
             | CloseReason::Lagged { .. }
             | CloseReason::Expired
             | CloseReason::Spinning { .. } => true,

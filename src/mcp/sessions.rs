@@ -11,7 +11,7 @@ use core::num::NonZeroUsize;
 use core::time::Duration;
 
 use super::{Message, Resumption, SessionId};
-use crate::{Close, ConfigError, EventId, Tick};
+use crate::{Close, CloseReason, ConfigError, EventId, Tick};
 
 /// The limits of a [`Sessions`] table. Make one with `SessionLimits::default()` and change what is to differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -344,7 +344,8 @@ impl Sessions {
     pub fn handle_closed(&mut self, now: Tick, attachment: Attachment, close: Close) {
         self.clock(now);
         let Some(session) = self.table.get_mut(&attachment.id) else { return };
-        if session.attachment != attachment.number {
+        // A newer response may have superseded this one before the table was told of it.
+        if session.attachment != attachment.number || close.reason == CloseReason::Superseded {
             return;
         }
         if self.resumption.keeps(close.reason) {

@@ -160,6 +160,7 @@ impl fmt::Display for Lost {
         match self {
             Self::Disconnected(Disconnect::Eof) => f.write_str("the response ended"),
             Self::Disconnected(Disconnect::Reset) => f.write_str("the connection was reset"),
+            Self::Disconnected(Disconnect::TimedOut) => f.write_str("the server vanished"),
             Self::Disconnected(Disconnect::Io) => f.write_str("the connection failed"),
             Self::ConnectTimedOut { after } => write!(f, "no response for {after:?}"),
             Self::Silent { for_ } => write!(f, "no byte for {for_:?}"),

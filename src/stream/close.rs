@@ -82,6 +82,9 @@ pub enum Disconnect {
     Eof,
     /// The connection was reset, or a write met a closed pipe.
     Reset,
+    /// The operating system gave the connection up: the peer acknowledged nothing for too long. It has not hung
+    /// up, it has vanished, and may come back.
+    TimedOut,
     /// Any other I/O error; the driver keeps the details.
     Io,
 }
@@ -112,6 +115,7 @@ impl fmt::Display for Disconnect {
         f.write_str(match self {
             Disconnect::Eof => "end of input",
             Disconnect::Reset => "reset",
+            Disconnect::TimedOut => "no acknowledgement",
             Disconnect::Io => "I/O error",
         })
     }

@@ -188,6 +188,7 @@ fn which_closes_keep_a_session_for_the_next_response() {
         (CloseReason::Disconnected(Disconnect::Eof), &[always]),
         (CloseReason::Disconnected(Disconnect::Reset), &[always]),
         (CloseReason::Disconnected(Disconnect::Io), &[always]),
+        (CloseReason::Disconnected(Disconnect::TimedOut), &[server, always]),
         (CloseReason::Abandoned, &[always]),
         (CloseReason::Finished, &[]),
         (CloseReason::Aborted, &[]),

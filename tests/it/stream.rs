@@ -258,7 +258,7 @@ fn s5_s6_s29_the_first_close_stands_for_ever() {
 
 #[test]
 fn s20_s21_a_disconnect_closes_at_once_whatever_is_queued() {
-    for how in [Disconnect::Eof, Disconnect::Reset, Disconnect::Io] {
+    for how in [Disconnect::Eof, Disconnect::Reset, Disconnect::TimedOut, Disconnect::Io] {
         let mut stream = open(StreamConfig::builder());
         for _ in 0..3 {
             stream.push(at(0), Frame::message("x")).unwrap();

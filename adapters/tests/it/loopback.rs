@@ -6,7 +6,7 @@ use std::thread;
 
 use futures_util::{SinkExt, StreamExt};
 use sansio_sse::Frame;
-use sansio_sse::mcp::HttpSse;
+use sansio_sse::mcp::{HttpSse, SessionLimits};
 use sansio_sse_adapters::{Service, Session};
 
 use crate::support::{
@@ -196,8 +196,8 @@ fn message_larger_than_every_queue_arrives<R: TestRuntime>() {
 
 fn messages_arrive_in_the_order_of_their_posts<R: TestRuntime>() {
     let (seen, order) = mpsc::channel();
-    let mut limits = sansio_sse::mcp::SessionLimits::default();
-    limits.max_messages = NonZeroUsize::MIN; // So that some are held back.
+    // So that some are held back.
+    let limits = SessionLimits { max_messages: NonZeroUsize::MIN, ..SessionLimits::default() };
     let service = Service::builder().sessions(limits).http_sse(
         "/sse",
         HttpSse::default(),

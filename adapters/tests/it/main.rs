@@ -1,8 +1,10 @@
 //! The adapters over real sockets: each test runs on every runtime that is built in.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
 mod closing;
+mod driver;
 mod loopback;
 mod refusals;
+mod resume;

@@ -160,7 +160,7 @@ fn messages_past_the_limit_are_refused_by_their_head_alone<R: TestRuntime>() {
 }
 
 fn heads_past_their_limits_are_refused<R: TestRuntime>() {
-    let limits = HeadLimits { head_bytes: 1_024, target_bytes: 100, headers: 10, ..HeadLimits::default() };
+    let limits = HeadLimits { head_bytes: 1_024, target_bytes: 100, headers: 10 };
     let config = ConnectionConfig::builder().head(limits).build().unwrap();
     let server = TestServer::start::<R>(echo_service().connection(config));
     let mut good = Mcp::open(server.addr);

@@ -88,7 +88,7 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn start<R: TestRuntime>(service: ServiceBuilder) -> TestServer {
-        TestServer::run::<R, _>(service, |server, stop| server.run(stop))
+        TestServer::run::<R, _>(service, Server::run)
     }
 
     /// A server whose future is dropped when it is asked to stop. `stopped` then waits for what it leaves behind.
@@ -355,6 +355,16 @@ impl Events {
         Events { client, head, text: Vec::new(), end: None }
     }
 
+    /// As [`with`](Self::with), where the server may close before it has said anything.
+    pub(crate) fn try_with(mut client: Client, request: &str) -> Option<Events> {
+        client.send(request);
+        while !client.has_answer() {
+            thread::yield_now();
+        }
+        let closed = client.io.peek(&mut [0]).map_or(true, |n| n == 0);
+        (!closed).then(|| Events::with(client, ""))
+    }
+
     /// The next event, or `None` at the end; comments are skipped.
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
@@ -370,6 +380,14 @@ impl Events {
                 self.end = self.fill();
             }
         }
+    }
+
+    /// Whether the server has not closed it; what has come stays to be read.
+    pub(crate) fn is_open(&mut self) -> bool {
+        while self.end.is_none() && self.client.has_answer() {
+            self.end = self.fill();
+        }
+        self.end.is_none()
     }
 
     /// The data of the next event, which must be there.
@@ -393,10 +411,7 @@ impl Events {
             self.text.append(&mut self.client.buffer);
             return end;
         }
-        let line = match find(&self.client.buffer, b"\r\n") {
-            Some(at) => at,
-            None => return self.client.fill(),
-        };
+        let Some(line) = find(&self.client.buffer, b"\r\n") else { return self.client.fill() };
         let size = std::str::from_utf8(&self.client.buffer[..line]).unwrap();
         let size = usize::from_str_radix(size, 16).unwrap();
         let whole = line + 2 + size + 2;
