@@ -14,7 +14,7 @@ mod sessions;
 
 pub use http_sse::{HttpSse, PublicBase, Resumption, SendError, SessionStream};
 pub use message::{Message, MessageError, MessageKind, error_body};
-pub use route::{LastSeen, Route, Routes, StreamKind, read_message};
+pub use route::{Route, Routes, StreamKind, read_message};
 pub use session_id::{SessionId, SessionIdError};
 pub use sessions::{
     Attachment, OpenError, PostError, PostId, PostOutcome, Posted, SessionEnd, SessionEvent, SessionLimits,

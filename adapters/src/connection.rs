@@ -15,9 +15,9 @@ use futures_util::io::{AsyncRead, AsyncWrite};
 use futures_util::task::AtomicWaker;
 use sansio_sse::http1::{self, Handover, RequestHead, Response};
 use sansio_sse::mcp::{
-    Attachment, LastSeen, OpenError, Posted, Route, SessionId, SessionStream, StreamKind, read_message,
+    Attachment, OpenError, Posted, Route, SessionId, SessionStream, StreamKind, read_message,
 };
-use sansio_sse::{Admission, Disconnect, EventStream, Tick};
+use sansio_sse::{Admission, Disconnect, EventId, EventStream, Tick};
 use tracing::Instrument;
 
 use crate::driver::{Driver, Machine, Shared, disconnect};
@@ -134,7 +134,7 @@ fn open_session<R: Runtime>(
     task: TaskId,
     http: &mut Http<R::Io, R::Timer>,
     head: &RequestHead,
-    last: Option<LastSeen>,
+    last: Option<EventId>,
 ) -> Result<Opened, Response> {
     if state.tasks.is_finishing() {
         return Err(Response::busy("shutting down"));
@@ -152,8 +152,7 @@ fn open_session<R: Runtime>(
             start_handler::<R>(state, id, &stream);
             (stream, 0, attachment)
         }
-        Some(LastSeen::Unknown) => return Err(Response::session_over()),
-        Some(LastSeen::Event(last)) => {
+        Some(last) => {
             let id = registry
                 .with(|sessions, _| sessions.find(last).cloned())
                 .ok_or_else(Response::session_over)?;

@@ -40,10 +40,6 @@ pub trait Machine: Send + 'static {
     fn handle_timeout(&mut self, now: Tick);
     /// See [`EventStream::handle_abandoned`].
     fn handle_abandoned(&mut self, now: Tick);
-    /// See [`EventStream::finish`].
-    fn finish(&mut self, now: Tick);
-    /// See [`EventStream::abort`].
-    fn abort(&mut self, now: Tick);
 }
 
 macro_rules! forward {
@@ -66,12 +62,6 @@ macro_rules! forward {
         fn handle_abandoned(&mut self, now: Tick) {
             <$machine>::handle_abandoned(self, now);
         }
-        fn finish(&mut self, now: Tick) {
-            <$machine>::finish(self, now);
-        }
-        fn abort(&mut self, now: Tick) {
-            <$machine>::abort(self, now);
-        }
     };
 }
 
@@ -81,10 +71,7 @@ impl Machine for EventStream {
     }
 
     fn close_of(&self, _: u32) -> Option<Close> {
-        match EventStream::poll(self) {
-            Step::Run { .. } => None,
-            Step::Closed(close) => Some(*close),
-        }
+        self.closed().copied()
     }
 
     forward!(EventStream);

@@ -89,11 +89,7 @@ impl Registry {
         }
         drop(inner);
         for (stream, end) in over {
-            match end {
-                // The application has let go: what it said last still goes out.
-                SessionEnd::ByApplication => stream.command(SessionStream::finish),
-                _ => stream.command(SessionStream::abort),
-            }
+            stream.command(|stream, now| stream.handle_ended(now, &end));
         }
         wake.into_iter().for_each(Waker::wake);
         result

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::{Message, SessionId};
+use super::{Message, SessionEnd, SessionId};
 use crate::{
     Close, CloseReason, ConfigError, Disconnect, EventId, EventStream, Framing, Journal, PushError,
     ReplayError, Step, StreamConfig, Tick,
@@ -364,6 +364,17 @@ impl SessionStream {
     pub fn abort(&mut self, now: Tick) {
         self.let_go = true;
         self.response.abort(now);
+    }
+
+    /// The session is over. Where it was the application's wish, what it said last still goes out; otherwise
+    /// there is nobody to say it to.
+    pub fn handle_ended(&mut self, now: Tick, end: &SessionEnd) {
+        match end {
+            SessionEnd::ByApplication => self.finish(now),
+            SessionEnd::Closed(_) | SessionEnd::NotResumed { .. } | SessionEnd::ServerStopped { .. } => {
+                self.abort(now)
+            }
+        }
     }
 
     /// See [`EventStream::handle_fault`].

@@ -63,7 +63,7 @@ pub enum Route {
     /// Open a session of HTTP+SSE, or take up the one whose event the client saw last.
     OpenSession {
         /// `Last-Event-ID`, if the client sent one.
-        last: Option<LastSeen>,
+        last: Option<EventId>,
     },
     /// A message for this session: if there is one, receive the body and read it as one.
     Message(SessionId),
@@ -80,15 +80,6 @@ pub enum StreamKind {
     Session,
     /// A plain event stream.
     Events,
-}
-
-/// What a reconnecting client says it saw last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastSeen {
-    /// An event of ours.
-    Event(EventId),
-    /// Something that was never given out here.
-    Unknown,
 }
 
 impl Routes {
@@ -158,7 +149,7 @@ impl Routes {
         match endpoint {
             Endpoint::Session => {
                 accepts_events(head)?;
-                Ok(Route::OpenSession { last: last_seen(head) })
+                Ok(Route::OpenSession { last: last_seen(head)? })
             }
             Endpoint::Events(place) => {
                 accepts_events(head)?;
@@ -217,11 +208,12 @@ fn accepts_events(head: &RequestHead) -> Result<(), Response> {
     Err(refuse(406, "only text/event-stream is served here"))
 }
 
-/// HTML §9.2.4 sends the id as UTF-8; an empty one is never sent, and means none.
-fn last_seen(head: &RequestHead) -> Option<LastSeen> {
-    let last = head.header("last-event-id").filter(|last| !last.is_empty())?;
-    let id = core::str::from_utf8(last).ok().and_then(|text| text.parse().ok());
-    Some(id.map_or(LastSeen::Unknown, LastSeen::Event))
+/// HTML §9.2.4 sends the id as UTF-8; an empty one is never sent, and means none. One that was never given out here
+/// is of a session that is over.
+fn last_seen(head: &RequestHead) -> Result<Option<EventId>, Response> {
+    let Some(last) = head.header("last-event-id").filter(|last| !last.is_empty()) else { return Ok(None) };
+    let last = core::str::from_utf8(last).ok().and_then(|text| text.parse().ok());
+    last.map(Some).ok_or_else(Response::session_over)
 }
 
 fn message_route(head: &RequestHead) -> Result<SessionId, Response> {

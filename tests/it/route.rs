@@ -5,8 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use sansio_sse::http1::{Connection, ConnectionConfig, HeadLimits, RequestHead, Response, Step};
 use sansio_sse::mcp::{
-    HttpSse, LastSeen, Message, PostError, PostOutcome, PublicBase, Route, Routes, SessionId, StreamKind,
-    read_message,
+    HttpSse, Message, PostError, PostOutcome, PublicBase, Route, Routes, SessionId, StreamKind, read_message,
 };
 use sansio_sse::{AccessRules, EventId, Framing, Tick};
 
@@ -82,20 +81,19 @@ fn a_stream_is_for_those_who_accept_one() {
 }
 
 #[test]
-fn check_20_the_last_event_id_is_ours_or_unknown_and_never_an_error() {
-    let event = |stream, seq| Some(LastSeen::Event(EventId { stream, seq }));
-    let longest = "1".repeat(8000);
+fn check_20_the_last_event_id_is_ours_or_of_a_session_that_is_over() {
+    let event = |stream, seq| Some(EventId { stream, seq });
     for (sent, last) in [
         ("", None),
         ("Last-Event-ID:\r\n", None),
         ("Last-Event-ID: ab.7\r\n", event(0xab, 7)),
         ("last-event-id: ffffffffffffffff.18446744073709551615\r\n", event(u64::MAX, u64::MAX)),
-        ("Last-Event-ID: AB.7\r\n", Some(LastSeen::Unknown)),
-        ("Last-Event-ID: 7\r\n", Some(LastSeen::Unknown)),
-        ("Last-Event-ID: ü\r\n", Some(LastSeen::Unknown)),
-        (&format!("Last-Event-ID: {longest}.1\r\n"), Some(LastSeen::Unknown)),
     ] {
         assert_eq!(routes().route(&head("GET /sse", sent)), Route::OpenSession { last }, "{sent}");
+    }
+    for unknown in ["AB.7", "7", "ü", &format!("{}.1", "1".repeat(8000))] {
+        let route = routes().route(&head("GET /sse", &format!("Last-Event-ID: {unknown}\r\n")));
+        assert_eq!(route, Route::Answer(Response::session_over()), "{unknown}");
     }
 }
 

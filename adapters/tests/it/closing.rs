@@ -303,6 +303,7 @@ fn shutdown_answers_a_request_that_has_begun<R: TestRuntime>() {
     assert_eq!(client.posts.response().status, 100);
     server.ask_to_stop();
     assert_eq!(client.events.rest(), (vec![], End::Terminated));
+    until("the session to be gone", || server.handle.sessions() == 0);
     let reply = client.posts.request(body);
     assert_eq!((reply.status, reply.header("Connection")), (404, Some("close")));
     assert_eq!(client.posts.end(), End::Eof);
