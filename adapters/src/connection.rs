@@ -67,7 +67,7 @@ pub(crate) async fn serve<R: Runtime>(
                         http.respond(&response);
                     }
                     Route::Message(id) => {
-                        if state.registry.with(|sessions, _| sessions.contains(&id)) {
+                        if state.registry.with(|sessions, _| sessions.accepts(&id)) {
                             message_for = Some(id);
                             http.receive_body();
                         } else {
@@ -173,8 +173,9 @@ fn open_session<R: Runtime>(
             (stream, generation, attachment)
         }
     };
-    let finish = Arc::clone(&stream);
-    state.tasks.on_finish(task, move || finish.command(SessionStream::finish));
+    let (finish, of) = (Arc::clone(&stream), Arc::clone(registry));
+    let id = attachment.id().clone();
+    state.tasks.on_finish(task, move || of.finish(&id, &finish));
     let attached =
         Attached { registry: Arc::clone(registry), stream, generation, attachment: Some(attachment) };
     let handover = http.hand_over().ok_or_else(|| Response::busy("the connection is closing"))?;

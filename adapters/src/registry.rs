@@ -149,6 +149,12 @@ impl Registry {
         }
     }
 
+    /// Finishes a session's stream. The table is told first, so that no message is accepted that nobody answers.
+    pub(crate) fn finish(&self, id: &SessionId, stream: &Shared<SessionStream>) {
+        self.with(|sessions, now| sessions.finish(now, id));
+        stream.command(SessionStream::finish);
+    }
+
     /// Why a session ended, once it has.
     pub(crate) fn poll_end(&self, cx: &mut Context<'_>, id: &SessionId) -> Poll<Option<SessionEnd>> {
         match self.lock().applications.get_mut(id) {

@@ -176,7 +176,7 @@ impl Sink<Message> for Session {
         if self.poll_unstash(cx)?.is_pending() {
             return Poll::Pending;
         }
-        self.sender.stream.command(SessionStream::finish);
+        self.registry.finish(&self.sender.id, &self.sender.stream);
         self.sender.stream.poll_closed(cx).map(|_| Ok(()))
     }
 }

@@ -104,7 +104,7 @@ pub enum PostOutcome {
 /// Why a message was refused at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostError {
-    /// No such session, or it has ended: 404.
+    /// No such session, or it has ended or is about to: 404.
     Unknown,
     /// The application's queue is full, and so are the places of those who wait for it: 503.
     QueueFull,
@@ -190,6 +190,8 @@ struct Session {
     inbox: VecDeque<Message>,
     bytes: usize,
     held: VecDeque<Held>,
+    /// Its stream is finishing: what the client still says could not be answered.
+    finishing: bool,
 }
 
 impl Session {
@@ -289,6 +291,12 @@ impl Sessions {
         self.table.contains_key(id)
     }
 
+    /// Whether the session takes messages: it is alive, and its stream is not finishing.
+    #[must_use]
+    pub fn accepts(&self, id: &SessionId) -> bool {
+        self.table.get(id).is_some_and(|session| !session.finishing)
+    }
+
     /// Opens a session, attached to the response that is about to begin. `stream` is its number in event ids.
     ///
     /// # Errors
@@ -310,6 +318,7 @@ impl Sessions {
             inbox: VecDeque::new(),
             bytes: 0,
             held: VecDeque::new(),
+            finishing: false,
         };
         if let Some(greeting) = &self.greeting {
             session.accept(greeting.clone());
@@ -363,6 +372,18 @@ impl Sessions {
         self.remove(id, SessionEnd::ByApplication);
     }
 
+    /// The session's stream is finishing: no more messages are taken, since none of them would be answered. Those
+    /// that were accepted can still be [taken](Self::take); those held back are refused.
+    pub fn finish(&mut self, now: Tick, id: &SessionId) {
+        self.clock(now);
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.finishing = true;
+        for held in session.held.drain(..) {
+            self.due.remove(&(held.until, Due::Post(id.clone(), held.post)));
+            self.events.push_back(SessionEvent::Post(held.post, PostOutcome::Ended));
+        }
+    }
+
     /// The server stops: sessions that wait for a response to speak on will not get one. Those that have one end
     /// with it.
     pub fn end_detached(&mut self, now: Tick) {
@@ -382,7 +403,8 @@ impl Sessions {
     /// [`PostError`]; the message will not reach the application.
     pub fn post(&mut self, now: Tick, id: &SessionId, message: Message) -> Result<Posted, PostError> {
         self.clock(now);
-        let session = self.table.get_mut(id).ok_or(PostError::Unknown)?;
+        let session =
+            self.table.get_mut(id).filter(|session| !session.finishing).ok_or(PostError::Unknown)?;
         if session.held.is_empty() && session.has_room(message.len(), &self.limits) {
             session.accept(message);
             self.events.push_back(SessionEvent::Readable(id.clone()));

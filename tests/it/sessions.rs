@@ -10,6 +10,23 @@ use sansio_sse::mcp::{
 use sansio_sse::{Close, CloseReason, Disconnect, EventId, Manner, Tick};
 
 #[test]
+fn hurt_20_a_session_that_is_finishing_accepts_nothing_that_nobody_would_answer() {
+    let mut sessions =
+        table(SessionLimits { max_messages: NonZeroUsize::MIN, ..SessionLimits::default() }, Resumption::Off);
+    let _attachment = sessions.open(at(0), id(1), 1).unwrap();
+    assert_eq!(sessions.post(at(0), &id(1), message(1)), Ok(Posted::Accepted));
+    let Ok(Posted::Held(held)) = sessions.post(at(0), &id(1), message(2)) else { panic!("not held") };
+    sessions.finish(at(1), &id(1));
+    assert!(sessions.contains(&id(1)) && !sessions.accepts(&id(1)));
+    assert_eq!(sessions.post(at(1), &id(1), message(3)), Err(PostError::Unknown));
+    let events: Vec<_> = std::iter::from_fn(|| sessions.poll_event()).collect();
+    assert!(events.contains(&SessionEvent::Post(held, PostOutcome::Ended)), "{events:?}");
+    assert_eq!(sessions.take(at(1), &id(1)), Some(message(1)), "what was accepted is there");
+    assert_eq!(sessions.take(at(1), &id(1)), None);
+    assert_eq!(sessions.deadline(), None);
+}
+
+#[test]
 fn the_limits_are_as_documented_and_their_durations_are_checked() {
     let limits = SessionLimits::default();
     let sizes = [limits.max_sessions, limits.max_messages, limits.max_bytes, limits.max_held];

@@ -151,6 +151,22 @@ fn a_child_that_leaves_its_output_to_another_process_still_ends_the_session() {
 }
 
 #[test]
+fn descriptors_that_run_out_neither_end_the_server_nor_make_it_spin() {
+    for runtime in RUNTIMES {
+        let program = Program::start_with_descriptors(40, &["--runtime", runtime]);
+        let crowd: Vec<_> = (0..60).map(|_| std::net::TcpStream::connect(program.addr()).unwrap()).collect();
+        program.wait_for_log("accept failed");
+        drop(crowd);
+        let mut client = Client::open(&program);
+        assert_eq!(client.request(r#""method":"ping""#), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        let stopped = program.stop();
+        assert_eq!(stopped.code, Some(0));
+        let failures = stopped.log.lines().filter(|line| line.contains("accept failed")).count();
+        assert!(failures < 20, "{failures} failures: it rests after each");
+    }
+}
+
+#[test]
 fn a_second_signal_stops_at_once_and_kills_the_children() {
     let program = Program::start(&["--", "sh", "-c", "trap '' TERM; while :; do sleep 1; done"]);
     let _client = Client::open(&program);

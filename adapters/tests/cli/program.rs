@@ -66,7 +66,19 @@ pub(crate) struct Stopped {
 impl Program {
     /// Starts `mcp-sse serve` on a free port, and waits until it listens.
     pub(crate) fn start(args: &[&str]) -> Program {
-        let mut command = mcp_sse();
+        Program::start_by(mcp_sse(), args)
+    }
+
+    /// The same, with so many file descriptors at the most.
+    pub(crate) fn start_with_descriptors(most: u32, args: &[&str]) -> Program {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {most} && exec \"$@\""), "sh"]);
+        let program = mcp_sse();
+        shell.arg(program.get_program()).args(program.get_args());
+        Program::start_by(shell, args)
+    }
+
+    fn start_by(mut command: std::process::Command, args: &[&str]) -> Program {
         command.args(["--listen", "127.0.0.1:0"]).args(args);
         command.env_remove("RUST_LOG").env("NO_COLOR", "1");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
