@@ -4,10 +4,25 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sansio_sse::mcp::{
-    Attachment, Message, OpenError, PostError, PostId, PostOutcome, Posted, Resumption, SessionEnd,
+    Attachment, HttpSse, Message, OpenError, PostError, PostId, PostOutcome, Posted, Resumption, SessionEnd,
     SessionEvent, SessionId, SessionLimits, Sessions,
 };
 use sansio_sse::{Close, CloseReason, Disconnect, EventId, Manner, Tick};
+
+#[test]
+fn s17_the_made_up_first_message_comes_only_on_request() {
+    for (on_request, first) in
+        [(false, None), (true, Some(r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#))]
+    {
+        let config = HttpSse { initialize_placeholder: on_request, ..HttpSse::default() };
+        let mut sessions = table(SessionLimits::default(), Resumption::Off).with_greeting(config.greeting());
+        let _attachment = sessions.open(at(0), id(1), 1).unwrap();
+        assert_eq!(sessions.post(at(0), &id(1), message(1)), Ok(Posted::Accepted));
+        let taken = first.map(|_| sessions.take(at(0), &id(1)).unwrap());
+        assert_eq!(taken.as_ref().map(Message::as_str), first);
+        assert_eq!(sessions.take(at(0), &id(1)), Some(message(1)), "then what the client sent");
+    }
+}
 
 #[test]
 fn hurt_20_a_session_that_is_finishing_accepts_nothing_that_nobody_would_answer() {

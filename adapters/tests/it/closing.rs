@@ -18,21 +18,21 @@ use crate::support::{
 };
 
 on_every_runtime![
-    client_that_hangs_up_is_seen_at_once,
+    s17_s20_client_that_hangs_up_is_seen_at_once,
     client_that_resets_is_seen_at_once,
     client_that_closes_its_half_is_gone,
     client_that_closes_its_half_goes_on_where_that_is_configured,
     client_that_talks_behind_its_request_is_still_served,
-    client_that_never_reads_is_closed_and_its_neighbour_is_not,
+    hurt_08_client_that_never_reads_is_closed_and_its_neighbour_is_not,
     client_that_trickles_is_closed_by_the_lag_clock,
     client_that_vanished_is_found_by_the_keep_alive,
     session_let_go_of_ends_in_order_behind_its_messages,
-    handler_that_panics_ends_its_session_alone,
+    s28_handler_that_panics_ends_its_session_alone,
     stream_handler_that_panics_ends_its_stream_alone,
     aborted_stream_is_seen_to_be_cut,
     too_many_faults_end_the_stream,
     longest_lifetime_ends_the_stream_in_order,
-    shutdown_finishes_every_stream,
+    hurt_24_shutdown_finishes_every_stream,
     shutdown_answers_a_request_that_has_begun,
     shutdown_stops_listening_at_once,
     shutdown_gives_up_on_a_client_that_never_reads,
@@ -85,7 +85,7 @@ fn how_it_ended(ends: &Ends<SessionEnd>) -> CloseReason {
     }
 }
 
-fn client_that_hangs_up_is_seen_at_once<R: TestRuntime>() {
+fn s17_s20_client_that_hangs_up_is_seen_at_once<R: TestRuntime>() {
     let (service, ends) = listening(StreamConfig::builder().keep_alive(KeepAlive::Off));
     let server = TestServer::start::<R>(service);
     drop(Mcp::open(server.addr));
@@ -141,7 +141,7 @@ fn client_that_talks_behind_its_request_is_still_served<R: TestRuntime>() {
     client.ping(2);
 }
 
-fn client_that_never_reads_is_closed_and_its_neighbour_is_not<R: TestRuntime>() {
+fn hurt_08_client_that_never_reads_is_closed_and_its_neighbour_is_not<R: TestRuntime>() {
     let (service, closes) = flooding(StreamConfig::builder().stall_after(Some(SHORT)));
     let server = TestServer::start::<R>(service);
     let mut neighbour = Mcp::open(server.addr);
@@ -202,7 +202,7 @@ fn session_let_go_of_ends_in_order_behind_its_messages<R: TestRuntime>() {
     assert_eq!(client.say(request(1)).status, 404);
 }
 
-fn handler_that_panics_ends_its_session_alone<R: TestRuntime>() {
+fn s28_handler_that_panics_ends_its_session_alone<R: TestRuntime>() {
     let service =
         Service::builder().http_sse("/sse", HttpSse::default(), |mut session: Session| async move {
             while let Some(message) = session.receive().await {
@@ -270,7 +270,7 @@ fn longest_lifetime_ends_the_stream_in_order<R: TestRuntime>() {
     assert_eq!(how_it_ended(&ends), CloseReason::Expired);
 }
 
-fn shutdown_finishes_every_stream<R: TestRuntime>() {
+fn hurt_24_shutdown_finishes_every_stream<R: TestRuntime>() {
     let (service, ends) = listening(StreamConfig::builder());
     let service = service.events("/events", |events, _| async move {
         events.send(Frame::message("hello")).unwrap();
