@@ -1,0 +1,136 @@
+//! Every target on stable: the shared cases, and 10,000 inputs from a seed.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target, &[&str]); 6] = [
+    (
+        "decode",
+        sansio_sse_fuzz::decode,
+        &["data", ":", " ", "\n", "\r", "\r\n", "id", "event", "retry", "5", "\u{feff}", "ü", "\0"],
+    ),
+    ("http1_request", sansio_sse_fuzz::http1_request, REQUESTS),
+    (
+        "http1_response",
+        sansio_sse_fuzz::http1_response,
+        &[
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "Content-Length: 5\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "\r\n",
+            "5\r\nhello\r\n",
+            "0\r\n\r\n",
+            "hello",
+            ";",
+            "\n",
+            "HTTP/1.0 204 \r\n",
+        ],
+    ),
+    (
+        "message",
+        sansio_sse_fuzz::message,
+        &[
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":[",
+            "]}",
+            "1",
+            "-",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"jsonrpc\":\"2.0\"",
+            "\"id\":1",
+            "\"method\":\"x\"",
+            "\"params\":{}",
+            " ",
+            "\n",
+            "\"result\":null",
+            "\"\\u0041\"",
+            "1.0e+5",
+            "\"error\":{}",
+            "\"",
+        ],
+    ),
+    ("route", sansio_sse_fuzz::route, REQUESTS),
+    (
+        "event_stream",
+        sansio_sse_fuzz::event_stream,
+        &["\0a", "\u{6}\u{7f}", "\u{b}2", "\r\0", "\u{e}\u{1}", "\u{f}\u{1}", "\u{6}\u{1}"],
+    ),
+];
+
+const REQUESTS: &[&str] = &[
+    "GET /sse HTTP/1.1\r\n",
+    "POST /message?session_id=a HTTP/1.1\r\n",
+    "GET /events HTTP/1.1\r\n",
+    "Host: localhost\r\n",
+    "Host: 127.0.0.1:1\r\n",
+    "Origin: http://localhost\r\n",
+    "Origin: http://evil.example\r\n",
+    "Host: evil.example\r\n",
+    "Content-Length: 2\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "\r\n",
+    "{}",
+    "2\r\n{}\r\n0\r\n\r\n",
+    "Accept: */*\r\n",
+    "Content-Type: application/json\r\n",
+    "Expect: 100-continue\r\n",
+    "Connection: close\r\n",
+    " ",
+    "\n",
+    "\0",
+    "X",
+];
+
+#[test]
+fn the_shared_cases_break_no_law() {
+    let read = |name: &str| {
+        let text =
+            std::fs::read_to_string(format!("{}/../tests/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let mut inputs = Vec::new();
+    for (file, key) in [("event_stream.json", "input_base64"), ("http1_requests.json", "raw_base64")] {
+        let cases = read(file);
+        let found = cases["cases"].as_array().unwrap().iter().filter_map(|case| case[key].as_str());
+        inputs.extend(found.map(|text| STANDARD.decode(text).unwrap()));
+    }
+    assert!(inputs.len() > 60, "{} cases", inputs.len());
+    for (_, target, _) in TARGETS {
+        for input in &inputs {
+            for at in [0, 1, 77, 128, 255] {
+                target(&[&[at], &input[..]].concat());
+            }
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_inputs_from_a_seed_break_no_law() {
+    for (name, target, words) in TARGETS {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        for run in 0..10_000 {
+            let mut input = vec![next() as u8];
+            for _ in 0..next() % 24 {
+                match next() % 8 {
+                    0 => input.push(next() as u8),
+                    _ => input.extend_from_slice(words[next() as usize % words.len()].as_bytes()),
+                }
+            }
+            let ran = std::panic::catch_unwind(|| target(&input));
+            assert!(ran.is_ok(), "{name}, run {run}: \"{}\"", input.escape_ascii());
+        }
+    }
+}
