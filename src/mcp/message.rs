@@ -3,6 +3,7 @@
 mod compact;
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
@@ -186,10 +187,15 @@ impl<'de> Deserialize<'de> for Envelope<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
                 let mut envelope = Envelope::default();
                 let mut seen = [false; KNOWN.len()];
+                // A tree: keys that are chosen to collide gain nothing, and it is no larger than the message.
+                let mut others = BTreeSet::new();
                 while let Some(Text(key)) = map.next_key()? {
                     let Some(known) = KNOWN.iter().position(|known| *known == key) else {
                         if is_deceptive(&key) {
                             return Err(A::Error::custom("a key is too like one that the protocol knows"));
+                        }
+                        if !others.insert(key) {
+                            return Err(A::Error::custom("a key comes twice"));
                         }
                         map.next_value::<IgnoredAny>()?;
                         continue;

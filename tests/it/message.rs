@@ -100,6 +100,8 @@ fn check_25_a_key_that_another_reader_takes_for_a_known_one_is_refused() {
         (r#""jsonrpc":"2.0","id":1,"method":"a""#, TWICE),
         (r#""id":1,"method":"a","params":{},"params":{}"#, TWICE),
         (r#""id":1,"result":1,"result":2"#, TWICE),
+        (r#""id":1,"method":"a","_meta":1,"_meta":2"#, TWICE),
+        (r#""id":1,"method":"a","_meta":1,"x":0,"\u005fmeta":2"#, TWICE),
         (r#""id":1,"method":"a","Method":"b""#, LIKE),
         (r#""ID":1,"method":"a""#, LIKE),
         (r#""id":1,"METHOD":"a""#, LIKE),
