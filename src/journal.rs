@@ -106,6 +106,12 @@ impl Journal {
         Ok(())
     }
 
+    /// The frames from this number on.
+    #[cfg(feature = "sim")]
+    pub(crate) fn following(&self, seq: u64) -> impl Iterator<Item = (EventId, &Frame)> {
+        (seq..self.end()).filter_map(|seq| Some((EventId { stream: self.stream, seq }, self.get(seq)?)))
+    }
+
     fn get(&self, seq: u64) -> Option<&Frame> {
         self.frames.get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
     }
@@ -118,6 +124,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// The number of the frame that it reads next.
+    #[cfg(feature = "sim")]
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Moves as many frames into `stream` as it has room for, each with its id; gives back how many.
     ///
     /// # Errors

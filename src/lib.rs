@@ -45,6 +45,8 @@ mod last_event_id;
 pub mod mcp;
 #[cfg(feature = "mcp")]
 mod media_type;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod source;
 mod stream;
 mod tick;

@@ -207,10 +207,12 @@ impl EventStream {
     /// [`PushError`] with the frame, if the queue is full or the stream no longer open.
     pub fn push_opening(&mut self, now: Tick, frame: Frame) -> Result<(), PushError> {
         self.enqueue(now, Kind::Opening, frame)?;
-        match self.config.keep_alive_frame().filter(|_| self.config.keep_alive_at_start()) {
-            Some(frame) => self.enqueue(now, Kind::Opening, frame.clone()),
-            None => Ok(()),
+        // It belongs to the frame in front of it, which there was room for.
+        if let Some(frame) = self.config.keep_alive_frame().filter(|_| self.config.keep_alive_at_start()) {
+            let frame = frame.clone();
+            self.append(Kind::Opening, frame);
         }
+        Ok(())
     }
 
     fn enqueue(&mut self, now: Tick, kind: Kind, frame: Frame) -> Result<(), PushError> {

@@ -48,8 +48,9 @@ impl Add<Duration> for Tick {
 
     /// Saturating; a part of a microsecond counts as a whole one, so that no deadline comes early.
     fn add(self, after: Duration) -> Tick {
-        let us = after.as_nanos().div_ceil(1_000);
-        Tick(self.0.saturating_add(u64::try_from(us).unwrap_or(u64::MAX)))
+        let part = u64::from(after.subsec_nanos().div_ceil(1_000));
+        let us = after.as_secs().saturating_mul(1_000_000).saturating_add(part);
+        Tick(self.0.saturating_add(us))
     }
 }
 

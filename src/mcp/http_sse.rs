@@ -168,6 +168,11 @@ impl HttpSse {
         HttpSse { stream, base, resumption: Resumption::Off, ..HttpSse::default() }
     }
 
+    /// Whether sessions keep what they said, and number it, for a response to come.
+    pub(crate) fn remembers(&self) -> bool {
+        self.resumption != Resumption::Off
+    }
+
     /// What every session's application reads first: see [`Sessions::with_greeting`](super::Sessions).
     #[must_use]
     pub fn greeting(&self) -> Option<Message> {
@@ -260,15 +265,12 @@ impl SessionStream {
         framing: Framing,
     ) -> Self {
         let endpoint = config.endpoint(id).into_boxed_str();
-        let log = match config.resumption {
-            Resumption::Off => None,
-            Resumption::ServerClosed | Resumption::Always => {
-                let (frames, bytes) = config.stream.queue_limits();
-                let journal = Journal::new(stream, frames, bytes);
-                let from = journal.last_id();
-                Some(Log { journal, from })
-            }
-        };
+        let log = config.remembers().then(|| {
+            let (frames, bytes) = config.stream.queue_limits();
+            let journal = Journal::new(stream, frames, bytes);
+            let from = journal.last_id();
+            Log { journal, from }
+        });
         let after = log.as_ref().map(|log| log.from);
         let response = open_response(now, &config, &endpoint, after, head, framing);
         SessionStream { config, endpoint, response, log, let_go: false, generation: 0, before: None }

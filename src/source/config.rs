@@ -40,7 +40,13 @@ impl SourceConfig {
     /// assert!(sansio_sse::SourceConfig::builder().build().is_ok());
     /// ```
     pub fn builder() -> SourceConfigBuilder {
-        SourceConfigBuilder(SourceConfig {
+        SourceConfigBuilder(SourceConfig::default())
+    }
+}
+
+impl Default for SourceConfig {
+    fn default() -> SourceConfig {
+        SourceConfig {
             max_event: const { NonZeroUsize::new(4 << 20).unwrap() },
             retry: Duration::from_secs(3),
             min_delay: Duration::from_millis(100),
@@ -50,7 +56,7 @@ impl SourceConfig {
             max_redirects: 20,
             connect_within: Some(Duration::from_secs(30)),
             silent_for: Some(Duration::from_secs(5 * 60)),
-        })
+        }
     }
 }
 

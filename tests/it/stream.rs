@@ -48,6 +48,15 @@ fn the_largest_id_fits() {
 }
 
 #[test]
+fn s10_the_first_keep_alive_follows_the_opening_however_little_may_wait() {
+    let config = StreamConfigBuilder::contextforge().max_queued(NonZeroUsize::MIN, NonZeroUsize::MIN);
+    let mut stream = open(config);
+    stream.push_opening(at(0), Frame::message("endpoint")).unwrap();
+    let opening = [&b"data: endpoint\n\n"[..], b"event: keepalive\r\ndata: {}\r\nretry: 5000\r\n\r\n"];
+    assert_eq!([take(&mut stream, 0, 1_000), take(&mut stream, 0, 1_000)].concat(), opening.concat());
+}
+
+#[test]
 fn hurt_08_stalled_client_is_closed_at_the_deadline_and_not_before() {
     let mut stream = open(StreamConfig::builder().stall_after(Some(ms(250))));
     stream.push(at(0), Frame::message("x")).unwrap();

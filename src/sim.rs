@@ -1,0 +1,28 @@
+//! Deterministic simulation: whole programs, bad networks, wild clocks, and laws that are checked at every step.
+
+mod attacker;
+mod client;
+mod fault;
+mod law;
+mod link;
+mod oracle;
+mod rng;
+mod server;
+mod session;
+mod swarm;
+mod trace;
+mod watched;
+mod world;
+
+pub use attacker::Attacker;
+pub use client::{Client, ClientConfig, Heard, request};
+pub use fault::{Fault, FaultCounts};
+pub use law::{Law, Violation};
+pub use link::{Faults, Link, Spot, Taken};
+pub use oracle::Oracle;
+pub use rng::Rng;
+pub use server::{Application, Ends, Outbox, Server, ServerConfig};
+pub use swarm::{CLOSE_REASONS, Report, run};
+pub use trace::{Op, Setup, Trace, replay};
+pub use watched::Watched;
+pub use world::{ClockFaults, Conn, End, Pace, Program, Wish, World};

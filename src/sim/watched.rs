@@ -1,0 +1,202 @@
+//! [`Watched`]: an event stream that is held against the laws at every step.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::{Oracle, Violation};
+use crate::{
+    Close, Cursor, Disconnect, EventId, EventStream, Frame, Framing, Journal, PushError, ReplayError, Step,
+    StreamConfig, Tick,
+};
+
+/// An [`EventStream`] with its [`Oracle`]: the same methods, and whatever the stream says is compared.
+///
+/// ```
+/// use std::sync::Arc;
+/// use sansio_sse::sim::Watched;
+/// use sansio_sse::{Frame, Framing, StreamConfig, Tick};
+///
+/// let mut stream = Watched::new(Tick::ZERO, Arc::new(StreamConfig::default()), b"", Framing::Raw);
+/// stream.push(Tick::ZERO, None, Frame::message("hello"))?;
+/// stream.handle_wrote(Tick::ZERO, b"data: hello\n\n");
+/// assert_eq!(stream.violation(), None);
+///
+/// // A driver that says that the peer got something else:
+/// stream.push(Tick::ZERO, None, Frame::message("hello"))?;
+/// stream.handle_wrote(Tick::ZERO, b"data: jello\n\n");
+/// assert!(stream.violation().is_some());
+/// # Ok::<(), sansio_sse::PushError>(())
+/// ```
+#[derive(Debug)]
+pub struct Watched {
+    stream: EventStream,
+    oracle: Oracle,
+}
+
+impl Watched {
+    /// A stream that is made now.
+    #[must_use]
+    pub fn new(now: Tick, config: Arc<StreamConfig>, head: &[u8], framing: Framing) -> Watched {
+        let oracle = Oracle::new(now, Arc::clone(&config), head, framing);
+        let stream = EventStream::with_head(now, config, Box::from(head), framing);
+        let mut watched = Watched { stream, oracle };
+        watched.check();
+        watched
+    }
+
+    /// See [`Oracle::driven`].
+    #[must_use]
+    pub fn driven(mut self, late_by: core::time::Duration) -> Watched {
+        self.oracle = self.oracle.driven(late_by);
+        self
+    }
+
+    /// The stream.
+    #[must_use]
+    pub fn stream(&self) -> &EventStream {
+        &self.stream
+    }
+
+    /// What the oracle knows.
+    #[must_use]
+    pub fn oracle(&self) -> &Oracle {
+        &self.oracle
+    }
+
+    /// The first law that was broken.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.oracle.violation()
+    }
+
+    /// See [`EventStream::poll`].
+    pub fn poll(&self) -> Step<'_> {
+        self.stream.poll()
+    }
+
+    /// See [`EventStream::closed`].
+    #[must_use]
+    pub fn closed(&self) -> Option<&Close> {
+        self.stream.closed()
+    }
+
+    /// See [`EventStream::push`] and [`EventStream::push_with_id`].
+    ///
+    /// # Errors
+    /// [`PushError`] with the frame.
+    pub fn push(&mut self, now: Tick, id: Option<EventId>, frame: Frame) -> Result<(), PushError> {
+        let pushed = match id {
+            Some(id) => self.stream.push_with_id(now, id, frame.clone()),
+            None => self.stream.push(now, frame.clone()),
+        };
+        self.oracle.push(now, id, frame.as_bytes(), pushed.is_ok());
+        self.check();
+        pushed
+    }
+
+    /// See [`Cursor::fill`].
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    pub fn fill(&mut self, now: Tick, cursor: &mut Cursor, journal: &Journal) -> Result<usize, ReplayError> {
+        let first = cursor.next();
+        let filled = cursor.fill(now, journal, &mut self.stream)?;
+        for (id, frame) in journal.following(first).take(filled + 1) {
+            self.oracle.push(now, Some(id), frame.as_bytes(), id.seq < cursor.next());
+        }
+        self.check();
+        Ok(filled)
+    }
+
+    /// See [`EventStream::push_opening`]; for an empty queue.
+    ///
+    /// # Errors
+    /// [`PushError`] with the frame.
+    pub fn push_opening(&mut self, now: Tick, frame: Frame) -> Result<(), PushError> {
+        let pushed = self.stream.push_opening(now, frame.clone());
+        if pushed.is_ok() {
+            self.oracle.push_opening(now, frame.as_bytes());
+        }
+        self.check();
+        pushed
+    }
+
+    /// See [`EventStream::finish`].
+    pub fn finish(&mut self, now: Tick) {
+        self.stream.finish(now);
+        self.oracle.finish(now);
+        self.check();
+    }
+
+    /// See [`EventStream::abort`].
+    pub fn abort(&mut self, now: Tick) {
+        self.stream.abort(now);
+        self.oracle.abort(now);
+        self.check();
+    }
+
+    /// See [`EventStream::set_keep_alive`].
+    pub fn set_keep_alive(&mut self, now: Tick, on: bool) {
+        self.stream.set_keep_alive(now, on);
+        self.oracle.set_keep_alive(now, on);
+        self.check();
+    }
+
+    /// See [`EventStream::handle_wrote`]; `taken` are the bytes that the peer took.
+    pub fn handle_wrote(&mut self, now: Tick, taken: &[u8]) {
+        self.stream.handle_wrote(now, taken.len());
+        self.oracle.handle_wrote(now, taken);
+        self.check();
+    }
+
+    /// The peer had no room for what was offered.
+    pub fn handle_refused(&mut self) {
+        self.oracle.handle_refused();
+    }
+
+    /// See [`EventStream::handle_input`].
+    pub fn handle_input(&mut self, now: Tick, n: usize) {
+        self.stream.handle_input(now, n);
+        self.oracle.handle_input(now, n);
+        self.check();
+    }
+
+    /// See [`EventStream::handle_disconnect`].
+    pub fn handle_disconnect(&mut self, now: Tick, how: Disconnect) {
+        self.stream.handle_disconnect(now, how);
+        self.oracle.handle_disconnect(now, how);
+        self.check();
+    }
+
+    /// See [`EventStream::handle_fault`].
+    pub fn handle_fault(&mut self, now: Tick) {
+        self.stream.handle_fault(now);
+        self.oracle.handle_fault(now);
+        self.check();
+    }
+
+    /// See [`EventStream::handle_timeout`].
+    pub fn handle_timeout(&mut self, now: Tick) {
+        self.stream.handle_timeout(now);
+        self.oracle.handle_timeout(now);
+        self.check();
+    }
+
+    /// See [`EventStream::handle_abandoned`].
+    pub fn handle_abandoned(&mut self, now: Tick) {
+        self.stream.handle_abandoned(now);
+        self.oracle.handle_abandoned(now);
+        self.check();
+    }
+
+    /// See [`EventStream::supersede`].
+    pub fn supersede(&mut self, now: Tick) {
+        self.stream.supersede(now);
+        self.oracle.supersede(now);
+        self.check();
+    }
+
+    fn check(&mut self) {
+        self.oracle.check(&self.stream.poll());
+    }
+}

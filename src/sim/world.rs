@@ -1,0 +1,704 @@
+//! [`World`]: programs, the links between them, and one clock that steps from deadline to deadline.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Fault, FaultCounts, Faults, Law, Link, Rng, Taken, Violation};
+use crate::{Disconnect, Tick};
+
+/// Bytes that a driver reads at once.
+const READ: usize = 16 * 1024;
+
+/// Rounds in which something moves before time does: many more than any honest program needs.
+const ROUNDS: usize = 100_000;
+
+/// Bytes of each write and read that the log shows.
+const EXCERPT: usize = 100;
+
+/// Lines of the log that a violation shows.
+const LOG: usize = 120;
+
+/// A connection, by its number in its world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Conn(pub u32);
+
+/// What a program wants of one of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// How many bytes it reads now; 0 for none.
+    pub read: usize,
+    /// When it wants to be told the time, at the latest.
+    pub wake_at: Option<Tick>,
+    /// What is to become of the connection.
+    pub end: End,
+}
+
+/// Whether a program is done with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It goes on.
+    Open,
+    /// The sending side is closed behind what was written.
+    Shut,
+    /// It is dropped.
+    Drop,
+}
+
+/// A whole program, as pure as the machines that it is made of: the world is its driver.
+///
+/// `now` is what the program's own clock shows, which may repeat, go back or jump where the world says so.
+pub trait Program {
+    /// The server, by its number, to which it wants a connection made now.
+    fn connects(&mut self, now: Tick) -> Option<usize> {
+        let _ = now;
+        None
+    }
+    /// The connection is there: accepted, or the one that was wanted.
+    fn handle_connected(&mut self, now: Tick, conn: Conn);
+    /// What it wants, and in `offer` the bytes that it would write. Asking changes nothing.
+    fn poll(&self, conn: Conn, offer: &mut Vec<u8>) -> Wish;
+    /// The peer took these bytes, the first of those offered; none, if it had said that it was ready.
+    fn handle_wrote(&mut self, now: Tick, conn: Conn, taken: &[u8]);
+    /// The peer had no room.
+    fn handle_refused(&mut self, conn: Conn) {
+        let _ = conn;
+    }
+    /// These bytes came.
+    fn handle_bytes(&mut self, now: Tick, conn: Conn, bytes: &[u8]);
+    /// The connection is gone, or half of it ([`Disconnect::Eof`]).
+    fn handle_disconnect(&mut self, now: Tick, conn: Conn, how: Disconnect);
+    /// The driver of the connection was dropped in the middle of its work.
+    fn handle_dropped(&mut self, now: Tick, conn: Conn);
+    /// The connection is no more, whoever ended it: the last word about it.
+    fn handle_closed(&mut self, now: Tick, conn: Conn);
+    /// Time has come to `now`: of one connection, or of the program itself.
+    fn handle_timeout(&mut self, now: Tick, conn: Option<Conn>);
+    /// The deadline that is no connection's.
+    fn deadline(&self) -> Option<Tick> {
+        None
+    }
+    /// A law that it saw broken.
+    fn violation(&self) -> Option<&Violation> {
+        None
+    }
+}
+
+/// How a program's driver serves deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At the deadline, to the microsecond.
+    Exact,
+    /// At the deadline, and besides every so often without need.
+    Eager(Duration),
+    /// Late by up to so much.
+    Late(Duration),
+    /// Not at all.
+    Never,
+}
+
+/// What a program's clock does besides going on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockFaults {
+    /// One look in so many shows the time of the look before; 0 for none.
+    pub repeats: u64,
+    /// One look in so many shows an earlier time; 0 for none.
+    pub goes_back: u64,
+    /// One step in so many it jumps ahead by an hour, for good; 0 for never.
+    pub jumps: u64,
+}
+
+#[derive(Debug)]
+struct Host<P> {
+    program: P,
+    rng: Rng,
+    pace: Pace,
+    clock: ClockFaults,
+    /// How far its clock is ahead.
+    ahead: Duration,
+    shown: Tick,
+    next_look: Tick,
+    faults: FaultCounts,
+    connections: u64,
+}
+
+impl<P: Program> Host<P> {
+    fn new(program: P, rng: Rng) -> Host<P> {
+        Host {
+            program,
+            rng,
+            pace: Pace::Exact,
+            clock: ClockFaults::default(),
+            ahead: Duration::ZERO,
+            shown: Tick::ZERO,
+            next_look: Tick::ZERO,
+            faults: FaultCounts::default(),
+            connections: 0,
+        }
+    }
+
+    /// What its clock shows at this look.
+    fn look(&mut self, now: Tick) -> Tick {
+        if self.clock.repeats > 0 && self.rng.one_in(self.clock.repeats) {
+            self.faults.add(Fault::ClockRepeats);
+            return self.shown;
+        }
+        if self.clock.goes_back > 0 && self.rng.one_in(self.clock.goes_back) {
+            self.faults.add(Fault::ClockBack);
+            let back = self.rng.below(5_000_000);
+            return Tick::from_micros(self.shown.as_micros().saturating_sub(back));
+        }
+        self.shown = self.shown.max(now + self.ahead);
+        self.shown
+    }
+
+    /// When, in the world's time, this deadline of its clock is served.
+    fn serves(&self, at: Tick) -> Option<Tick> {
+        let ahead = u64::try_from(self.ahead.as_micros()).unwrap_or(u64::MAX);
+        let due = Tick::from_micros(at.as_micros().saturating_sub(ahead));
+        match self.pace {
+            Pace::Exact | Pace::Eager(_) => Some(due),
+            Pace::Late(by) => Some(due + by),
+            Pace::Never => None,
+        }
+    }
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Side {
+    done: bool,
+    told_end: bool,
+    wake_at: Option<Tick>,
+}
+
+impl Side {
+    /// This end is no more: what it wrote still arrives, and what the other one writes meets nobody.
+    fn end(&mut self, out: &mut Link, back: &mut Link) {
+        (self.done, self.wake_at) = (true, None);
+        out.shut();
+        back.desert();
+    }
+}
+
+#[derive(Debug)]
+struct Wire {
+    conn: Conn,
+    client: usize,
+    server: usize,
+    up: Link,
+    down: Link,
+    client_side: Side,
+    server_side: Side,
+}
+
+type MakeLinks = Box<dyn FnMut(usize, Tick, &mut Rng) -> [Faults; 2] + Send>;
+
+/// Any number of servers and clients, and one virtual clock.
+///
+/// Time moves only when nobody has anything to do, and then exactly to the earliest moment at which somebody will:
+/// a byte arrives, a stall ends, a deadline is to be served. Everything is drawn from one seed: the same seed is the
+/// same run, byte for byte. `examples` of whole programs: [`Server`](super::Server), [`Client`](super::Client).
+pub struct World<S, C> {
+    now: Tick,
+    servers: Vec<Host<S>>,
+    clients: Vec<Host<C>>,
+    wires: Vec<Wire>,
+    rng: Rng,
+    seed: u64,
+    make_links: MakeLinks,
+    /// One step in so many drops a server's driver; 0 for never.
+    drops: u64,
+    connections: u32,
+    faults: FaultCounts,
+    hash: u64,
+    log: Option<Vec<String>>,
+    violation: Option<Violation>,
+    offer: Vec<u8>,
+    input: Vec<u8>,
+}
+
+impl<S: Program, C: Program> World<S, C> {
+    /// An empty world whose luck is all in the seed.
+    #[must_use]
+    pub fn new(seed: u64) -> World<S, C> {
+        World {
+            now: Tick::ZERO,
+            servers: Vec::new(),
+            clients: Vec::new(),
+            wires: Vec::new(),
+            rng: Rng::new(seed),
+            seed,
+            make_links: Box::new(|_, _, _| [Faults::default(), Faults::default()]),
+            drops: 0,
+            connections: 0,
+            faults: FaultCounts::default(),
+            hash: 0xcbf2_9ce4_8422_2325,
+            log: None,
+            violation: None,
+            offer: Vec::new(),
+            input: Vec::new(),
+        }
+    }
+
+    /// Keeps a log of all that moves, for [`Violation::trace`]. Without it a run is faster, and the same.
+    pub fn keep_log(&mut self) {
+        self.log = Some(Vec::new());
+    }
+
+    /// Adds a server; gives back its number.
+    pub fn add_server(&mut self, program: S) -> usize {
+        self.servers.push(Host::new(program, Rng::new(self.seed ^ 0x5e_7e)));
+        self.servers.len() - 1
+    }
+
+    /// Adds a client; gives back its number.
+    pub fn add_client(&mut self, program: C) -> usize {
+        let number = self.clients.len();
+        self.clients.push(Host::new(program, Rng::new(self.seed ^ ((number as u64 + 1) << 32))));
+        number
+    }
+
+    /// Says what the links of every new connection do: to the server, and back to the client of that number.
+    pub fn set_links(&mut self, make: impl FnMut(usize, Tick, &mut Rng) -> [Faults; 2] + Send + 'static) {
+        self.make_links = Box::new(make);
+    }
+
+    /// Says how the server of that number is driven, and what its clock does.
+    pub fn set_server_pace(&mut self, server: usize, pace: Pace, clock: ClockFaults) {
+        if let Some(host) = self.servers.get_mut(server) {
+            (host.pace, host.clock) = (pace, clock);
+        }
+    }
+
+    /// Drops the driver of one of the servers' connections in one step of so many; 0 for never.
+    pub fn set_drops(&mut self, one_in: u64) {
+        self.drops = one_in;
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.now
+    }
+
+    /// The server of that number.
+    #[must_use]
+    pub fn server(&self, number: usize) -> Option<&S> {
+        self.servers.get(number).map(|host| &host.program)
+    }
+
+    /// All servers.
+    pub fn servers(&self) -> impl Iterator<Item = &S> {
+        self.servers.iter().map(|host| &host.program)
+    }
+
+    /// All clients.
+    pub fn clients(&self) -> impl Iterator<Item = &C> {
+        self.clients.iter().map(|host| &host.program)
+    }
+
+    /// Tells every client something.
+    pub fn tell_clients(&mut self, mut tell: impl FnMut(&mut C, Tick)) {
+        for host in &mut self.clients {
+            let now = host.look(self.now);
+            tell(&mut host.program, now);
+        }
+    }
+
+    /// Tells every server something.
+    pub fn tell_servers(&mut self, mut tell: impl FnMut(&mut S, Tick)) {
+        for host in &mut self.servers {
+            let now = host.look(self.now);
+            tell(&mut host.program, now);
+        }
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.wires.len()
+    }
+
+    /// Connections that were ever made.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    /// The first law that was broken.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// A sum over all that moved and when: equal for equal runs.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The faults so far.
+    #[must_use]
+    pub fn faults(&self) -> FaultCounts {
+        let mut all = self.faults;
+        for wire in &self.wires {
+            all.merge(wire.up.faults());
+            all.merge(wire.down.faults());
+        }
+        for host in &self.servers {
+            all.merge(&host.faults);
+        }
+        all
+    }
+
+    /// From now on every link and every clock is honest, and every deadline is served.
+    pub fn heal(&mut self) {
+        self.make_links = Box::new(|_, _, _| [Faults::default(), Faults::default()]);
+        self.drops = 0;
+        for wire in &mut self.wires {
+            wire.up.heal(self.now);
+            wire.down.heal(self.now);
+        }
+        for host in &mut self.servers {
+            (host.pace, host.clock) = (Pace::Exact, ClockFaults::default());
+        }
+    }
+
+    /// Runs up to this time, or until a law is broken.
+    ///
+    /// # Errors
+    /// The [`Violation`].
+    pub fn run_until(&mut self, until: Tick) -> Result<(), Violation> {
+        loop {
+            self.settle();
+            if let Some(violation) = &self.violation {
+                return Err(violation.clone());
+            }
+            match self.next() {
+                Some(at) if at <= until => self.now = self.now.max(at),
+                Some(_) | None => {
+                    self.now = self.now.max(until);
+                    self.settle();
+                    return self.violation.clone().map_or(Ok(()), Err);
+                }
+            }
+            self.disturb();
+        }
+    }
+
+    /// When something happens without anybody's doing.
+    fn next(&self) -> Option<Tick> {
+        let after = |at: Tick| if at > self.now { at } else { self.now + Duration::from_micros(1) };
+        let mut next: Option<Tick> = None;
+        let mut note = |at: Option<Tick>| {
+            if let Some(at) = at {
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        };
+        for wire in &self.wires {
+            note(wire.up.wake_at(self.now));
+            note(wire.down.wake_at(self.now));
+            let server = wire.server_side.wake_at.and_then(|at| self.servers.get(wire.server)?.serves(at));
+            let client = wire.client_side.wake_at.and_then(|at| self.clients.get(wire.client)?.serves(at));
+            note(server.map(after));
+            note(client.map(after));
+        }
+        for host in &self.servers {
+            note(host.program.deadline().and_then(|at| host.serves(at)).map(after));
+            if let Pace::Eager(every) = host.pace {
+                note(Some(after(host.next_look)).filter(|_| !self.wires.is_empty() && !every.is_zero()));
+            }
+        }
+        for host in &self.clients {
+            note(host.program.deadline().and_then(|at| host.serves(at)).map(after));
+        }
+        next
+    }
+
+    /// What goes wrong by itself when time moves.
+    fn disturb(&mut self) {
+        for host in &mut self.servers {
+            if host.clock.jumps > 0 && host.rng.one_in(host.clock.jumps) {
+                host.ahead += Duration::from_secs(3_600);
+                host.faults.add(Fault::ClockJump);
+            }
+        }
+        if self.drops > 0 && self.rng.one_in(self.drops) && !self.wires.is_empty() {
+            let at = usize::try_from(self.rng.below(self.wires.len() as u64)).unwrap_or(0);
+            let wire = &mut self.wires[at];
+            if !wire.server_side.done
+                && let Some(host) = self.servers.get_mut(wire.server)
+            {
+                let now = host.look(self.now);
+                host.program.handle_dropped(now, wire.conn);
+                host.program.handle_closed(now, wire.conn);
+                wire.server_side.end(&mut wire.down, &mut wire.up);
+                self.faults.add(Fault::DriverDropped);
+            }
+        }
+    }
+
+    /// Lets everybody do what can be done without time.
+    fn settle(&mut self) {
+        for _ in 0..ROUNDS {
+            let mut moved = self.connect() | self.own_deadlines();
+            for at in 0..self.wires.len() {
+                moved |= self.pump(at);
+            }
+            self.look_for_violations();
+            if self.violation.is_some() {
+                return;
+            }
+            if !moved {
+                self.bury();
+                return;
+            }
+        }
+        self.broke(Law::I5, String::from("somebody spins: there is always something to do at once"));
+    }
+
+    fn connect(&mut self) -> bool {
+        let mut moved = false;
+        for number in 0..self.clients.len() {
+            while let Some(server) = self.clients[number].program.connects(self.now) {
+                let Some(host) = self.servers.get_mut(server) else { break };
+                let conn = Conn(self.connections);
+                self.connections += 1;
+                let client = &mut self.clients[number];
+                // A client's luck is its own: it does not change with what another one does.
+                let mut rng = Rng::new(self.seed ^ (number as u64) << 40 ^ client.connections << 8);
+                client.connections += 1;
+                let [up, down] = (self.make_links)(number, self.now, &mut rng);
+                let wire = Wire {
+                    conn,
+                    client: number,
+                    server,
+                    up: Link::new(rng.fork(), up),
+                    down: Link::new(rng.fork(), down),
+                    client_side: Side::default(),
+                    server_side: Side::default(),
+                };
+                let now = host.look(self.now);
+                host.program.handle_connected(now, conn);
+                client.program.handle_connected(self.now, conn);
+                self.wires.push(wire);
+                self.note(conn, "client", "connected", 0, "");
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    fn own_deadlines(&mut self) -> bool {
+        let now = self.now;
+        let mut moved = false;
+        for host in &mut self.servers {
+            if let Pace::Eager(every) = host.pace
+                && host.next_look <= now
+            {
+                host.next_look = now + every;
+                host.faults.add(Fault::SpuriousTimeout);
+                let shown = host.look(now);
+                host.program.handle_timeout(shown, None);
+                for wire in self.wires.iter().filter(|wire| !wire.server_side.done) {
+                    host.program.handle_timeout(shown, Some(wire.conn));
+                }
+            }
+            moved |= own_deadline(host, now);
+        }
+        for host in &mut self.clients {
+            moved |= own_deadline(host, now);
+        }
+        moved
+    }
+
+    /// One turn of each end of a connection.
+    fn pump(&mut self, at: usize) -> bool {
+        let World { servers, wires, offer, input, now, .. } = self;
+        let Wire { conn, server, up, down, server_side, .. } = &mut wires[at];
+        let (conn, mut desk) = (*conn, Desk { now: *now, conn: *conn, offer, input });
+        let moved =
+            servers.get_mut(*server).map_or(Moved::Nothing, |host| desk.pump(host, server_side, down, up));
+        let by_server = self.tell(conn, "server", moved);
+        let World { clients, wires, offer, input, now, .. } = self;
+        let Wire { client, up, down, client_side, .. } = &mut wires[at];
+        let mut desk = Desk { now: *now, conn, offer, input };
+        let moved =
+            clients.get_mut(*client).map_or(Moved::Nothing, |host| desk.pump(host, client_side, up, down));
+        self.tell(conn, "client", moved) || by_server
+    }
+
+    /// Writes down what one end did; whether it did anything.
+    fn tell(&mut self, conn: Conn, who: &'static str, moved: Moved) -> bool {
+        match moved {
+            Moved::Nothing => return false,
+            Moved::Did(what, n) => {
+                let text = match what {
+                    "wrote" if self.log.is_some() => self.offer.get(..n),
+                    "read" if self.log.is_some() => self.input.get(..n),
+                    _ => None,
+                };
+                let text = text.unwrap_or_default();
+                let text = text[..text.len().min(EXCERPT)].escape_ascii().to_string();
+                self.note(conn, who, what, n, &text);
+            }
+            Moved::Spun(at) => {
+                self.broke(Law::I5, format!("{who}, {conn:?}: its deadline {at} is over after a timeout"));
+            }
+        }
+        true
+    }
+
+    /// Forgets the connections with which both ends are done.
+    fn bury(&mut self) {
+        let faults = &mut self.faults;
+        self.wires.retain(|wire| {
+            let done = wire.server_side.done && wire.client_side.done;
+            if done {
+                faults.merge(wire.up.faults());
+                faults.merge(wire.down.faults());
+            }
+            !done
+        });
+    }
+
+    fn note(&mut self, conn: Conn, who: &str, what: &str, n: usize, text: &str) {
+        let side = who.as_bytes().first().copied().unwrap_or_default();
+        for word in [self.now.as_micros(), u64::from(conn.0), u64::from(side), what.len() as u64, n as u64] {
+            self.hash = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17);
+        }
+        if let Some(log) = &mut self.log {
+            log.push(format!("// {} connection {}: {who} {what} {n} {text}", self.now, conn.0));
+        }
+    }
+
+    fn look_for_violations(&mut self) {
+        let seen = self.servers.iter().find_map(|host| host.program.violation());
+        let seen = seen.or_else(|| self.clients.iter().find_map(|host| host.program.violation()));
+        if let Some(seen) = seen.cloned() {
+            self.violation.get_or_insert(seen);
+        }
+    }
+
+    fn broke(&mut self, law: Law, what: String) {
+        let trace = self.trace();
+        self.violation.get_or_insert(Violation { law, at: self.now, what, trace });
+    }
+
+    /// The last lines of the log.
+    #[must_use]
+    pub fn trace(&self) -> String {
+        let log = self.log.as_deref().unwrap_or_default();
+        log[log.len().saturating_sub(LOG)..].join("\n")
+    }
+}
+
+fn own_deadline<P: Program>(host: &mut Host<P>, now: Tick) -> bool {
+    let due = host.program.deadline().filter(|at| host.serves(*at).is_some_and(|at| at <= now));
+    let Some(due) = due else { return false };
+    note_pace(host, due, now);
+    let shown = host.look(now);
+    host.program.handle_timeout(shown, None);
+    true
+}
+
+fn note_pace<P: Program>(host: &mut Host<P>, due: Tick, now: Tick) {
+    if matches!(host.pace, Pace::Late(_)) && due < now + host.ahead {
+        host.faults.add(Fault::LateDeadline);
+    }
+}
+
+enum Moved {
+    Nothing,
+    Did(&'static str, usize),
+    /// A deadline is still over after it was served.
+    Spun(Tick),
+}
+
+/// What the driver of one end has at hand.
+struct Desk<'a> {
+    now: Tick,
+    conn: Conn,
+    offer: &'a mut Vec<u8>,
+    input: &'a mut Vec<u8>,
+}
+
+impl Desk<'_> {
+    /// One turn of a driver: write, then read, then look at the clock.
+    fn pump<P: Program>(
+        &mut self,
+        host: &mut Host<P>,
+        side: &mut Side,
+        out: &mut Link,
+        back: &mut Link,
+    ) -> Moved {
+        let (now, conn) = (self.now, self.conn);
+        if side.done {
+            return Moved::Nothing;
+        }
+        self.offer.clear();
+        let wish = host.program.poll(conn, self.offer);
+        side.wake_at = wish.wake_at;
+        match wish.end {
+            End::Open => {}
+            End::Shut => out.shut(),
+            End::Drop => {
+                let shown = host.look(now);
+                host.program.handle_closed(shown, conn);
+                side.end(out, back);
+                return Moved::Did("dropped", 0);
+            }
+        }
+        let gone = out.is_deserted() && !self.offer.is_empty();
+        if let Some(how) = out.broken(now).or(back.broken(now)).or(gone.then_some(Disconnect::Reset)) {
+            let shown = host.look(now);
+            host.program.handle_disconnect(shown, conn, how);
+            host.program.handle_closed(shown, conn);
+            side.end(out, back);
+            return Moved::Did("lost", 0);
+        }
+        if !self.offer.is_empty() && wish.end == End::Open {
+            match out.write(now, self.offer) {
+                Taken::Some(n) => {
+                    let shown = host.look(now);
+                    host.program.handle_wrote(shown, conn, &self.offer[..n]);
+                    return Moved::Did("wrote", n);
+                }
+                Taken::Full => host.program.handle_refused(conn),
+            }
+        }
+        if wish.read > 0 {
+            self.input.clear();
+            back.read(now, wish.read.min(READ), self.input);
+            if !self.input.is_empty() {
+                let shown = host.look(now);
+                host.program.handle_bytes(shown, conn, self.input);
+                return Moved::Did("read", self.input.len());
+            }
+            if back.is_at_end() && !side.told_end {
+                side.told_end = true;
+                let shown = host.look(now);
+                host.program.handle_disconnect(shown, conn, Disconnect::Eof);
+                return Moved::Did("saw the end", 0);
+            }
+        }
+        match wish.wake_at {
+            Some(at) if host.serves(at).is_some_and(|due| due <= now) => {
+                note_pace(host, at, now);
+                let shown = host.look(now);
+                host.program.handle_timeout(shown, Some(conn));
+                self.offer.clear();
+                let still = host.program.poll(conn, self.offer).wake_at.filter(|at| *at <= shown);
+                still.map_or(Moved::Did("timed out", 0), Moved::Spun)
+            }
+            Some(at) if host.pace == Pace::Never && at <= now + host.ahead => {
+                host.faults.add(Fault::NoDeadline);
+                Moved::Nothing
+            }
+            Some(_) | None => Moved::Nothing,
+        }
+    }
+}
