@@ -1,11 +1,13 @@
 //! Deterministic simulation: whole programs, bad networks, wild clocks, and laws that are checked at every step.
 
+mod application;
 mod attacker;
 mod client;
 mod fault;
 mod law;
 mod link;
 mod oracle;
+mod program;
 mod rng;
 mod server;
 mod session;
@@ -14,15 +16,17 @@ mod trace;
 mod watched;
 mod world;
 
+pub use application::{Application, Outbox};
 pub use attacker::Attacker;
 pub use client::{Client, ClientConfig, Heard, request};
 pub use fault::{Fault, FaultCounts};
 pub use law::{Law, Violation};
 pub use link::{Faults, Link, Spot, Taken};
 pub use oracle::Oracle;
+pub use program::{Conn, End, Program, Wish};
 pub use rng::Rng;
-pub use server::{Application, Ends, Outbox, Server, ServerConfig};
+pub use server::{Ends, Server, ServerConfig};
 pub use swarm::{CLOSE_REASONS, Report, run};
 pub use trace::{Op, Setup, Trace, replay};
 pub use watched::Watched;
-pub use world::{ClockFaults, Conn, End, Pace, Program, Wish, World};
+pub use world::{ClockFaults, Pace, World};

@@ -52,6 +52,10 @@ pub struct Oracle {
     driver: Option<Duration>,
     /// The peer took nothing when it was offered something, and nothing since.
     refused: bool,
+    /// The clock of whoever told the last thing had gone back.
+    went_back: bool,
+    /// The last thing told was a timeout with nothing due.
+    idle: bool,
     setup: Setup,
     ops: Vec<(u64, Op)>,
     violation: Option<Violation>,
@@ -115,6 +119,8 @@ impl Oracle {
             rapid: 0,
             driver: None,
             refused: false,
+            went_back: false,
+            idle: false,
             setup: Setup { opened: now.as_micros(), ..setup },
             ops: Vec::new(),
             violation: None,
@@ -348,10 +354,18 @@ impl Oracle {
 
     fn told(&mut self, now: Tick, op: Op) {
         self.ops.push((now.as_micros(), op));
+        self.went_back = now < self.now;
         self.now = self.now.max(now);
+        self.idle = op == Op::Timeout && self.due().is_none_or(|(at, _)| at > self.now);
     }
 
     fn broke(&mut self, law: Law, what: String) {
+        // What a clock or an idle timeout has changed breaks their own law first.
+        let law = match law {
+            Law::I3 | Law::I5 if self.went_back => Law::I9,
+            Law::I3 | Law::I5 if self.idle => Law::I6,
+            _ => law,
+        };
         if self.violation.is_none() {
             let trace = self.trace().to_string();
             self.violation = Some(Violation { law, at: self.now, what, trace });

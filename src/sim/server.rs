@@ -9,78 +9,17 @@ use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 
+use super::application::{Application, Outbox, Output};
 use super::session::Live;
 use super::{Conn, End, Law, Program, Rng, Violation, Watched, Wish};
 use crate::http1::{Connection, ConnectionConfig, RequestHead, Response, Step as HttpStep};
 use crate::mcp::{
-    Attachment, HttpSse, Message, OpenError, PostId, PostOutcome, Posted, Route, Routes, SessionEnd,
-    SessionEvent, SessionId, SessionLimits, Sessions, StreamKind, read_message,
+    Attachment, HttpSse, Message, OpenError, PostId, PostOutcome, Posted, Route, Routes, SessionEvent,
+    SessionId, SessionLimits, Sessions, StreamKind, read_message,
 };
 use crate::{
     AccessRules, Close, Cursor, Disconnect, EventId, Frame, Journal, Manner, Step, StreamConfig, Tick,
 };
-
-/// What an application says, in the order in which it says it.
-#[derive(Debug, Default)]
-pub struct Outbox(Vec<Output>);
-
-#[derive(Debug)]
-enum Output {
-    Send(SessionId, Message),
-    Fail(SessionId),
-    Finish(SessionId),
-    Abort(SessionId),
-    Publish(Frame),
-}
-
-impl Outbox {
-    /// Sends a message in a session. Where there is no room it waits, and the session's own messages with it.
-    pub fn send(&mut self, session: &SessionId, message: Message) {
-        self.0.push(Output::Send(session.clone(), message));
-    }
-
-    /// A message that could not be made.
-    pub fn fail(&mut self, session: &SessionId) {
-        self.0.push(Output::Fail(session.clone()));
-    }
-
-    /// Ends a session once all is said.
-    pub fn finish(&mut self, session: &SessionId) {
-        self.0.push(Output::Finish(session.clone()));
-    }
-
-    /// Ends a session's stream at once.
-    pub fn abort(&mut self, session: &SessionId) {
-        self.0.push(Output::Abort(session.clone()));
-    }
-
-    /// Sends a frame to everybody on `/events`.
-    pub fn publish(&mut self, frame: Frame) {
-        self.0.push(Output::Publish(frame));
-    }
-}
-
-/// What a server is for: a user's own program, with no socket and no clock in it.
-pub trait Application {
-    /// A session was opened.
-    fn handle_opened(&mut self, now: Tick, session: &SessionId, out: &mut Outbox) {
-        let _ = (now, session, out);
-    }
-    /// A client sent a message in it.
-    fn handle_message(&mut self, now: Tick, session: &SessionId, message: &Message, out: &mut Outbox);
-    /// It is over.
-    fn handle_ended(&mut self, now: Tick, session: &SessionId, end: &SessionEnd) {
-        let _ = (now, session, end);
-    }
-    /// When it wants to be told the time.
-    fn deadline(&self) -> Option<Tick> {
-        None
-    }
-    /// Time has come to `now`.
-    fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {
-        let _ = (now, out);
-    }
-}
 
 /// How a [`Server`] is set up.
 #[derive(Clone, Debug, Default)]
@@ -325,7 +264,9 @@ impl<A: Application> Server<A> {
                 }
             },
             Some(last) => {
-                let id = self.sessions.find(last).cloned().ok_or_else(Response::session_over)?;
+                let Some(id) = self.sessions.find(last).cloned() else {
+                    return Err(self.nobody(now, last));
+                };
                 let live = self.live.get_mut(&id).ok_or_else(Response::session_over)?;
                 live.reattach(now, last, response, framing).map_err(|_| Response::session_over())?;
                 self.sessions.attach(now, &id).ok_or_else(Response::session_over)?
@@ -345,6 +286,17 @@ impl<A: Application> Server<A> {
             }
         }
         Ok(())
+    }
+
+    /// I12: whoever comes back finds its session, unless that is over.
+    fn nobody(&mut self, now: Tick, last: EventId) -> Response {
+        if let Some((id, _)) =
+            self.live.iter().find(|(id, live)| live.gave_out(last) && self.sessions.contains(id))
+        {
+            let what = format!("{last} finds nobody, and {id} is there");
+            self.broke(now, Law::I12, what);
+        }
+        Response::session_over()
     }
 
     fn open_events(&mut self, now: Tick, conn: Conn, head: &RequestHead) -> Result<(), Response> {

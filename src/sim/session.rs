@@ -99,14 +99,15 @@ impl Live {
     /// I12: what a peer has not taken can be said again.
     fn refused_to_replay(&mut self, now: Tick, last: EventId, error: ReplayError) {
         let taken = self.taken();
-        if self.config.remembers()
-            && last.stream == self.number
-            && last.seq >= taken
-            && last.seq <= self.sent.len() as u64
-        {
+        if self.gave_out(last) && last.seq >= taken {
             let what = format!("{error}: {last} is asked for, and nothing behind {taken} was taken");
             self.broke(now, Law::I12, what);
         }
+    }
+
+    /// Whether this is the id of one of its events.
+    pub(super) fn gave_out(&self, id: EventId) -> bool {
+        self.config.remembers() && id.stream == self.number && id.seq <= self.sent.len() as u64
     }
 
     /// The number of the last event that a peer took whole.

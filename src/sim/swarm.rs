@@ -1,24 +1,25 @@
 //! A whole world from one number: who is in it, what goes wrong, and what must hold at its end.
 
+mod chatter;
+mod draw;
+mod person;
+mod weather;
+
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::num::{NonZeroU32, NonZeroUsize};
 use core::time::Duration;
 
-use super::{
-    Application, Attacker, Client, ClientConfig, ClockFaults, Conn, Fault, FaultCounts, Faults, Law, Outbox,
-    Pace, Program, Rng, Server, ServerConfig, Spot, Violation, Wish, World, request,
-};
-use crate::http1::{ConnectionConfig, HeadLimits};
-use crate::mcp::{HttpSse, Message, Resumption, SessionEnd, SessionId, SessionLimits};
-use crate::{
-    Close, CloseReason, Disconnect, Frame, HalfClose, KeepAlive, Retry, SourceConfig, SpinGuard,
-    StreamConfig, StreamConfigBuilder, Tick,
-};
+use self::chatter::Chatter;
+use self::draw::Draw;
+use self::person::Person;
+use self::weather::Weather;
+use super::{Attacker, Client, ClockFaults, Fault, FaultCounts, Law, Pace, Rng, Server, Violation, World};
+use crate::mcp::{Message, SessionId};
+use crate::{Close, CloseReason, Disconnect, Event, EventId, Frame, Tick};
 
 /// One world in so many is a large one.
 const LARGE: u64 = 4_000;
@@ -107,13 +108,6 @@ pub fn run(seed: u64) -> Report {
     }
 }
 
-/// Client or stranger.
-#[derive(Debug)]
-enum Person {
-    Client(Box<Client>),
-    Attacker(Attacker),
-}
-
 struct Swarm {
     seed: u64,
     world: World<Server<Chatter>, Person>,
@@ -164,7 +158,7 @@ impl Swarm {
             let attempts = u32::try_from(attempts).unwrap_or(1);
             world.add_client(Person::Attacker(Attacker::new(rng.fork(), from, attempts, draw.ms(50, 3_000))));
         }
-        let weather = draw.weather(length);
+        let weather = Weather::draw(&mut draw.rng, length);
         world.set_links(move |_, now, rng| weather.links(now, rng));
         Swarm { seed, world, length, detached_for, left: FaultCounts::default() }
     }
@@ -311,11 +305,11 @@ impl Swarm {
     fn one_after_another<'a>(
         &self,
         server: &Server<Chatter>,
-        events: impl Iterator<Item = &'a crate::Event>,
+        events: impl Iterator<Item = &'a Event>,
     ) -> Result<(), Violation> {
         let mut before = None;
         for event in events {
-            let id = event.last_event_id.as_ref().and_then(|id| id.as_str().parse::<crate::EventId>().ok());
+            let id = event.last_event_id.as_ref().and_then(|id| id.as_str().parse::<EventId>().ok());
             let seq = id.map_or(0, |id| id.seq);
             let published =
                 usize::try_from(seq).ok().and_then(|seq| server.published().get(seq.checked_sub(1)?));
@@ -345,373 +339,5 @@ impl Swarm {
 fn count(sum: &mut BTreeMap<u16, u64>, statuses: impl Iterator<Item = (u16, u64)>) {
     for (status, times) in statuses {
         *sum.entry(status).or_default() += times;
-    }
-}
-
-/// Draws a world.
-struct Draw {
-    rng: Rng,
-}
-
-impl Draw {
-    fn ms(&mut self, least: u64, most: u64) -> Duration {
-        Duration::from_millis(self.rng.between(least, most))
-    }
-
-    /// In one world of `worlds`, a number around `around`; else 0.
-    fn maybe(&mut self, worlds: u64, around: u64) -> u64 {
-        let drawn = self.rng.between(around / 2 + 1, around * 2);
-        if self.rng.one_in(worlds) { drawn } else { 0 }
-    }
-
-    fn server(&mut self, late_by: Option<Duration>) -> ServerConfig {
-        let limits = SessionLimits {
-            max_sessions: NonZeroUsize::new(if self.rng.one_in(8) { 2 } else { 1_000 })
-                .unwrap_or(NonZeroUsize::MIN),
-            max_messages: self.size(1, 20),
-            max_bytes: self.size(100, 5_000),
-            max_held: self.size(1, 4),
-            hold_for: self.ms(100, 2_000),
-            detached_for: self.ms(1_000, 10_000),
-        };
-        let connection = ConnectionConfig::builder()
-            .head(HeadLimits { head_bytes: 2_000, target_bytes: 500, headers: 20 })
-            .head_within(self.ms(500, 4_000))
-            .idle_for(self.ms(500, 4_000))
-            .body_within(self.ms(500, 4_000))
-            .body_bytes(2_000)
-            .respond_stall(self.ms(500, 4_000))
-            .linger_within(self.ms(100, 2_000))
-            .build()
-            .unwrap_or_default();
-        let resumption = match self.rng.below(4) {
-            0 => Resumption::Off,
-            1 => Resumption::ServerClosed,
-            _ => Resumption::Always,
-        };
-        let stream = Arc::new(self.stream());
-        let http_sse = HttpSse { stream: Arc::clone(&stream), resumption, ..HttpSse::default() };
-        ServerConfig { http_sse, events: stream, connection: Arc::new(connection), limits, late_by }
-    }
-
-    fn size(&mut self, least: u64, most: u64) -> NonZeroUsize {
-        let drawn = usize::try_from(self.rng.between(least, most)).unwrap_or(1);
-        NonZeroUsize::new(drawn).unwrap_or(NonZeroUsize::MIN)
-    }
-
-    fn stream(&mut self) -> StreamConfig {
-        let every = self.ms(300, 3_000);
-        let preset = self.rng.one_in(5);
-        let builder = if preset {
-            let most = NonZeroU32::new(8).unwrap_or(NonZeroU32::MIN);
-            let guard = SpinGuard::EveryFrame {
-                gap: self.ms(10, 100),
-                in_a_row: most,
-                window: Some((self.ms(100, 1_000), most.saturating_add(4))),
-            };
-            let keep_alive = KeepAlive::contextforge(every, Retry::Every(Duration::from_millis(300)));
-            StreamConfigBuilder::contextforge().keep_alive(keep_alive).spin_guard(guard)
-        } else {
-            let keep_alive = if self.rng.one_in(6) { KeepAlive::Off } else { KeepAlive::Comment(every) };
-            StreamConfig::builder().keep_alive(keep_alive).retry(Retry::First(Duration::from_millis(300)))
-        };
-        let lag = self.ms(400, 6_000);
-        let (frames, bytes) = (self.size(2, 40), self.size(300, 8_000));
-        builder
-            .stall_after((!self.rng.one_in(8)).then_some(self.ms(200, 3_000)))
-            .lag_after((!self.rng.one_in(4)).then_some(lag))
-            .drain_within(self.ms(100, 2_000))
-            .max_lifetime(self.rng.one_in(5).then_some(self.ms(800, 8_000)))
-            .max_queued(frames, bytes)
-            .max_empty_writes(NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN))
-            .half_close(if self.rng.one_in(3) { HalfClose::GoesOn } else { HalfClose::Disconnects })
-            .build()
-            .unwrap_or_default()
-    }
-
-    fn source(&mut self) -> SourceConfig {
-        let (least, most) = (self.ms(10, 100), self.ms(300, 1_000));
-        SourceConfig::builder()
-            .delay_between(least, most)
-            .retry(most)
-            .connect_within(Some(self.ms(500, 3_000)))
-            .silent_for(Some(self.ms(3_200, 5_000)))
-            .build()
-            .unwrap_or_default()
-    }
-
-    fn client(&mut self, number: u64, length: Duration, large: bool) -> ClientConfig {
-        let ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        let posts = if large { 2 } else { self.rng.below(12) };
-        let path = if self.rng.one_in(4) { "/events" } else { "/sse" };
-        ClientConfig {
-            path: String::from(path),
-            comes: Tick::ZERO + self.ms(0, ms / 4),
-            leaves: self.rng.one_in(4).then_some(Tick::ZERO + self.ms(ms / 4, ms)),
-            posts: (0..posts)
-                .map(|post| {
-                    let padding = "p".repeat(usize::try_from(self.rng.below(80)).unwrap_or(0));
-                    request(number * 1_000 + post, "say", &format!("[\"{padding}\"]"))
-                })
-                .collect(),
-            pause: self.ms(0, ms / 12),
-            comes_again: true,
-            seed: self.rng.next(),
-        }
-    }
-
-    fn weather(&mut self, length: Duration) -> Weather {
-        let mut on = |worlds: u64| self.rng.one_in(worlds);
-        let (latency, jitter, slow) = (on(2), on(2), on(4));
-        let (pieces, reads, stalls) = (on(3), on(3), on(3));
-        let (empty, shut, reset) = (on(6), on(5), on(3));
-        let (fail, vanish, narrow) = (on(6), on(4), on(3));
-        let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        Weather {
-            latency,
-            jitter,
-            slow,
-            pieces,
-            reads,
-            stalls,
-            empty,
-            shut,
-            reset,
-            fail,
-            vanish,
-            narrow,
-            length,
-        }
-    }
-}
-
-/// Which faults links can have in a world; each link has its own luck.
-#[derive(Clone, Copy)]
-struct Weather {
-    latency: bool,
-    jitter: bool,
-    slow: bool,
-    pieces: bool,
-    reads: bool,
-    stalls: bool,
-    empty: bool,
-    shut: bool,
-    reset: bool,
-    fail: bool,
-    vanish: bool,
-    narrow: bool,
-    /// Of the world, in ms.
-    length: u64,
-}
-
-impl Weather {
-    fn links(&self, now: Tick, rng: &mut Rng) -> [Faults; 2] {
-        let mut up = self.link(now, rng);
-        let mut down = self.link(now, rng);
-        up.shut = (self.shut && rng.one_in(3)).then(|| Spot::Byte(rng.between(10, 300)));
-        if self.shut && rng.one_in(3) {
-            // Behind the whole request.
-            up.shut = Some(Spot::Blank(1));
-        }
-        if self.reset && rng.one_in(2) {
-            down.reset = Some(self.spot(rng));
-        } else if self.reset && rng.one_in(4) {
-            up.reset = Some(self.spot(rng));
-        }
-        if self.fail && rng.one_in(3) {
-            down.fail = Some(self.spot(rng));
-        }
-        if self.vanish && rng.one_in(3) {
-            down.vanish = Some((self.spot(rng), Duration::from_millis(rng.between(300, 4_000))));
-        }
-        [up, down]
-    }
-
-    fn spot(&self, rng: &mut Rng) -> Spot {
-        match rng.below(4) {
-            0 => Spot::Byte(0),
-            1 => Spot::Byte(rng.between(1, 600)),
-            2 => Spot::Byte(rng.between(1, 4_000)),
-            _ => Spot::Blank(u32::try_from(rng.between(1, 12)).unwrap_or(1)),
-        }
-    }
-
-    fn link(&self, now: Tick, rng: &mut Rng) -> Faults {
-        let ms = |rng: &mut Rng, least, most| Duration::from_millis(rng.between(least, most));
-        let mut faults = Faults::default();
-        if self.latency {
-            faults.latency = ms(rng, 0, 300);
-        }
-        if self.jitter && rng.one_in(2) {
-            faults.jitter = ms(rng, 0, 200);
-        }
-        if self.slow && rng.one_in(2) {
-            faults.rate = Some(rng.between(20, 5_000));
-        }
-        if self.pieces && rng.one_in(2) {
-            faults.write_up_to = Some(if rng.one_in(4) { 1 } else { 50 });
-        }
-        if self.reads && rng.one_in(2) {
-            faults.read_up_to = Some(if rng.one_in(4) { 1 } else { 50 });
-        }
-        faults.pieces = u32::try_from(rng.between(5, 60)).unwrap_or(60);
-        if self.stalls && rng.one_in(2) {
-            let from = now + ms(rng, 0, self.length / 2);
-            faults.stalls.push((from, ms(rng, 10, 6_000)));
-        }
-        if self.empty && rng.one_in(2) {
-            faults.empty_writes = u32::try_from(rng.between(1, 30)).unwrap_or(1);
-        }
-        if self.narrow && rng.one_in(2) {
-            faults.window = usize::try_from(rng.between(1, 400)).unwrap_or(400);
-        }
-        faults
-    }
-}
-
-/// An application that answers, and talks by itself: too much, not at all, or until it fails.
-#[derive(Debug)]
-struct Chatter {
-    rng: Rng,
-    sessions: Vec<SessionId>,
-    next: Tick,
-    every: Duration,
-    floods: u64,
-    fails: u64,
-    ends: u64,
-    number: u64,
-    silent: bool,
-    got: BTreeMap<String, u32>,
-    faults: FaultCounts,
-}
-
-impl Chatter {
-    fn new(draw: &mut Draw, length: Duration) -> Chatter {
-        let ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        Chatter {
-            sessions: Vec::new(),
-            next: Tick::ZERO + draw.ms(0, 1_000),
-            every: draw.ms(100, ms / 6),
-            floods: draw.maybe(3, 20),
-            fails: draw.maybe(5, 6),
-            ends: draw.maybe(4, 6),
-            rng: draw.rng.fork(),
-            number: 0,
-            silent: false,
-            got: BTreeMap::new(),
-            faults: FaultCounts::default(),
-        }
-    }
-
-    fn notification(&mut self) -> String {
-        self.number += 1;
-        let padding = "x".repeat(usize::try_from(self.rng.below(120)).unwrap_or(0));
-        let number = self.number;
-        format!(r#"{{"jsonrpc":"2.0","method":"tick","params":[{number},"{padding}"]}}"#)
-    }
-
-    fn talk(&mut self, session: &SessionId, out: &mut Outbox) {
-        let mut times = 1;
-        if self.floods > 0 && self.rng.one_in(self.floods) {
-            self.faults.add(Fault::Flood);
-            times = self.rng.between(10, 60);
-        }
-        for _ in 0..times {
-            if let Ok(message) = Message::parse(self.notification().as_bytes()) {
-                out.send(session, message);
-            }
-        }
-    }
-}
-
-impl Application for Chatter {
-    fn handle_opened(&mut self, _: Tick, session: &SessionId, _: &mut Outbox) {
-        self.sessions.push(session.clone());
-    }
-
-    fn handle_message(&mut self, _: Tick, session: &SessionId, message: &Message, out: &mut Outbox) {
-        if let Some(id) = message.id() {
-            *self.got.entry(format!("{session} {id}")).or_default() += 1;
-            let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"n":{}}}}}"#, self.number);
-            if let Ok(answer) = Message::parse(answer.as_bytes()) {
-                out.send(session, answer);
-            }
-        }
-    }
-
-    fn handle_ended(&mut self, _: Tick, session: &SessionId, _: &SessionEnd) {
-        self.sessions.retain(|one| one != session);
-    }
-
-    fn deadline(&self) -> Option<Tick> {
-        (!self.silent).then_some(self.next)
-    }
-
-    fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {
-        if self.silent || now < self.next {
-            return;
-        }
-        self.next = now + self.every;
-        if let Some(session) = self.rng.pick(&self.sessions) {
-            if self.fails > 0 && self.rng.one_in(self.fails) {
-                for _ in 0..self.rng.between(1, 4) {
-                    self.faults.add(Fault::ApplicationFails);
-                    out.fail(&session);
-                }
-            } else if self.ends > 0 && self.rng.one_in(self.ends) {
-                if self.rng.one_in(2) {
-                    out.finish(&session);
-                } else {
-                    self.faults.add(Fault::ApplicationAborts);
-                    out.abort(&session);
-                }
-            } else {
-                self.talk(&session, out);
-            }
-        }
-        let text = self.notification();
-        out.publish(Frame::message(&text));
-    }
-}
-
-macro_rules! delegate {
-    ($self:ident, $person:ident => $call:expr) => {
-        match $self {
-            Person::Client($person) => $call,
-            Person::Attacker($person) => $call,
-        }
-    };
-}
-
-impl Program for Person {
-    fn connects(&mut self, now: Tick) -> Option<usize> {
-        delegate!(self, person => person.connects(now))
-    }
-    fn handle_connected(&mut self, now: Tick, conn: Conn) {
-        delegate!(self, person => person.handle_connected(now, conn));
-    }
-    fn poll(&self, conn: Conn, offer: &mut Vec<u8>) -> Wish {
-        delegate!(self, person => person.poll(conn, offer))
-    }
-    fn handle_wrote(&mut self, now: Tick, conn: Conn, taken: &[u8]) {
-        delegate!(self, person => person.handle_wrote(now, conn, taken));
-    }
-    fn handle_bytes(&mut self, now: Tick, conn: Conn, bytes: &[u8]) {
-        delegate!(self, person => person.handle_bytes(now, conn, bytes));
-    }
-    fn handle_disconnect(&mut self, now: Tick, conn: Conn, how: Disconnect) {
-        delegate!(self, person => person.handle_disconnect(now, conn, how));
-    }
-    fn handle_dropped(&mut self, now: Tick, conn: Conn) {
-        delegate!(self, person => person.handle_dropped(now, conn));
-    }
-    fn handle_closed(&mut self, now: Tick, conn: Conn) {
-        delegate!(self, person => person.handle_closed(now, conn));
-    }
-    fn handle_timeout(&mut self, now: Tick, conn: Option<Conn>) {
-        delegate!(self, person => person.handle_timeout(now, conn));
-    }
-    fn deadline(&self) -> Option<Tick> {
-        delegate!(self, person => person.deadline())
     }
 }

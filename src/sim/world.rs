@@ -1,12 +1,16 @@
 //! [`World`]: programs, the links between them, and one clock that steps from deadline to deadline.
 
+mod host;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Fault, FaultCounts, Faults, Law, Link, Rng, Taken, Violation};
+pub use self::host::{ClockFaults, Pace};
+use self::host::{Host, note_pace, own_deadline};
+use super::{Conn, End, Fault, FaultCounts, Faults, Law, Link, Program, Rng, Taken, Violation};
 use crate::{Disconnect, Tick};
 
 /// Bytes that a driver reads at once.
@@ -20,151 +24,6 @@ const EXCERPT: usize = 100;
 
 /// Lines of the log that a violation shows.
 const LOG: usize = 120;
-
-/// A connection, by its number in its world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Conn(pub u32);
-
-/// What a program wants of one of its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// How many bytes it reads now; 0 for none.
-    pub read: usize,
-    /// When it wants to be told the time, at the latest.
-    pub wake_at: Option<Tick>,
-    /// What is to become of the connection.
-    pub end: End,
-}
-
-/// Whether a program is done with a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It goes on.
-    Open,
-    /// The sending side is closed behind what was written.
-    Shut,
-    /// It is dropped.
-    Drop,
-}
-
-/// A whole program, as pure as the machines that it is made of: the world is its driver.
-///
-/// `now` is what the program's own clock shows, which may repeat, go back or jump where the world says so.
-pub trait Program {
-    /// The server, by its number, to which it wants a connection made now.
-    fn connects(&mut self, now: Tick) -> Option<usize> {
-        let _ = now;
-        None
-    }
-    /// The connection is there: accepted, or the one that was wanted.
-    fn handle_connected(&mut self, now: Tick, conn: Conn);
-    /// What it wants, and in `offer` the bytes that it would write. Asking changes nothing.
-    fn poll(&self, conn: Conn, offer: &mut Vec<u8>) -> Wish;
-    /// The peer took these bytes, the first of those offered; none, if it had said that it was ready.
-    fn handle_wrote(&mut self, now: Tick, conn: Conn, taken: &[u8]);
-    /// The peer had no room.
-    fn handle_refused(&mut self, conn: Conn) {
-        let _ = conn;
-    }
-    /// These bytes came.
-    fn handle_bytes(&mut self, now: Tick, conn: Conn, bytes: &[u8]);
-    /// The connection is gone, or half of it ([`Disconnect::Eof`]).
-    fn handle_disconnect(&mut self, now: Tick, conn: Conn, how: Disconnect);
-    /// The driver of the connection was dropped in the middle of its work.
-    fn handle_dropped(&mut self, now: Tick, conn: Conn);
-    /// The connection is no more, whoever ended it: the last word about it.
-    fn handle_closed(&mut self, now: Tick, conn: Conn);
-    /// Time has come to `now`: of one connection, or of the program itself.
-    fn handle_timeout(&mut self, now: Tick, conn: Option<Conn>);
-    /// The deadline that is no connection's.
-    fn deadline(&self) -> Option<Tick> {
-        None
-    }
-    /// A law that it saw broken.
-    fn violation(&self) -> Option<&Violation> {
-        None
-    }
-}
-
-/// How a program's driver serves deadlines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// At the deadline, to the microsecond.
-    Exact,
-    /// At the deadline, and besides every so often without need.
-    Eager(Duration),
-    /// Late by up to so much.
-    Late(Duration),
-    /// Not at all.
-    Never,
-}
-
-/// What a program's clock does besides going on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClockFaults {
-    /// One look in so many shows the time of the look before; 0 for none.
-    pub repeats: u64,
-    /// One look in so many shows an earlier time; 0 for none.
-    pub goes_back: u64,
-    /// One step in so many it jumps ahead by an hour, for good; 0 for never.
-    pub jumps: u64,
-}
-
-#[derive(Debug)]
-struct Host<P> {
-    program: P,
-    rng: Rng,
-    pace: Pace,
-    clock: ClockFaults,
-    /// How far its clock is ahead.
-    ahead: Duration,
-    shown: Tick,
-    next_look: Tick,
-    faults: FaultCounts,
-    connections: u64,
-}
-
-impl<P: Program> Host<P> {
-    fn new(program: P, rng: Rng) -> Host<P> {
-        Host {
-            program,
-            rng,
-            pace: Pace::Exact,
-            clock: ClockFaults::default(),
-            ahead: Duration::ZERO,
-            shown: Tick::ZERO,
-            next_look: Tick::ZERO,
-            faults: FaultCounts::default(),
-            connections: 0,
-        }
-    }
-
-    /// What its clock shows at this look.
-    fn look(&mut self, now: Tick) -> Tick {
-        if self.clock.repeats > 0 && self.rng.one_in(self.clock.repeats) {
-            self.faults.add(Fault::ClockRepeats);
-            return self.shown;
-        }
-        if self.clock.goes_back > 0 && self.rng.one_in(self.clock.goes_back) {
-            self.faults.add(Fault::ClockBack);
-            let back = self.rng.below(5_000_000);
-            return Tick::from_micros(self.shown.as_micros().saturating_sub(back));
-        }
-        self.shown = self.shown.max(now + self.ahead);
-        self.shown
-    }
-
-    /// When, in the world's time, this deadline of its clock is served.
-    fn serves(&self, at: Tick) -> Option<Tick> {
-        let ahead = u64::try_from(self.ahead.as_micros()).unwrap_or(u64::MAX);
-        let due = Tick::from_micros(at.as_micros().saturating_sub(ahead));
-        match self.pace {
-            Pace::Exact | Pace::Eager(_) => Some(due),
-            Pace::Late(by) => Some(due + by),
-            Pace::Never => None,
-        }
-    }
-}
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -593,21 +452,6 @@ impl<S: Program, C: Program> World<S, C> {
     pub fn trace(&self) -> String {
         let log = self.log.as_deref().unwrap_or_default();
         log[log.len().saturating_sub(LOG)..].join("\n")
-    }
-}
-
-fn own_deadline<P: Program>(host: &mut Host<P>, now: Tick) -> bool {
-    let due = host.program.deadline().filter(|at| host.serves(*at).is_some_and(|at| at <= now));
-    let Some(due) = due else { return false };
-    note_pace(host, due, now);
-    let shown = host.look(now);
-    host.program.handle_timeout(shown, None);
-    true
-}
-
-fn note_pace<P: Program>(host: &mut Host<P>, due: Tick, now: Tick) {
-    if matches!(host.pace, Pace::Late(_)) && due < now + host.ahead {
-        host.faults.add(Fault::LateDeadline);
     }
 }
 

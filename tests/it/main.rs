@@ -15,6 +15,7 @@ mod http_sse;
 mod journal;
 #[cfg(feature = "mcp")]
 mod message;
+#[cfg(feature = "sim")]
 mod props;
 #[cfg(feature = "mcp")]
 mod resume;
