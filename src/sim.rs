@@ -1,8 +1,75 @@
-//! Deterministic simulation: whole programs, bad networks, wild clocks, and laws that are checked at every step.
+//! A test kit: deterministic simulation of servers, clients, networks and clocks, with the laws checked at every step.
+//!
+//! The machines of this crate do no I/O, so a world can be made of nothing but them: [`World`] has one virtual clock,
+//! any number of [programs](Program), and [links](Link) between them that are slow, cut, stalled, reset or silent as
+//! they are told to be. Time steps exactly from deadline to deadline; all luck comes from one seed, and the same seed
+//! is the same run, byte for byte. Each stream is held against an [`Oracle`], which has clocks and sums of its own.
+//!
+//! # Your application in it
+//! Write what your server is for as an [`Application`], and see what it does where the network is bad:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use sansio_sse::mcp::{HttpSse, Message, Resumption, SessionId};
+//! use sansio_sse::sim::{
+//!     Application, Client, ClientConfig, Faults, Outbox, Rng, Server, ServerConfig, Spot, World, request,
+//! };
+//! use sansio_sse::{SourceConfig, Tick};
+//!
+//! /// Counts what it is asked, and answers with the number.
+//! struct Counter(u32);
+//!
+//! impl Application for Counter {
+//!     fn handle_message(&mut self, _: Tick, session: &SessionId, asked: &Message, out: &mut Outbox) {
+//!         self.0 += 1;
+//!         let id = asked.id().unwrap_or("null");
+//!         let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, self.0);
+//!         out.send(session, Message::parse(answer.as_bytes()).unwrap());
+//!     }
+//! }
+//!
+//! let mut world = World::new(42);
+//! let http_sse = HttpSse { resumption: Resumption::Always, ..HttpSse::default() };
+//! let config = ServerConfig { http_sse, ..ServerConfig::default() };
+//! world.add_server(Server::new(Counter(0), config, Rng::new(1)));
+//! let posts = (1..=20).map(|number| request(number, "count", "[]")).collect();
+//! let (least, most) = (Duration::from_millis(100), Duration::from_secs(1));
+//! let source = Arc::new(SourceConfig::builder().delay_between(least, most).retry(most).build()?);
+//! world.add_client(Client::new(ClientConfig { posts, ..ClientConfig::default() }, source));
+//!
+//! // Every stream is reset behind its sixth blank line, and bytes come 7 at a time, 30 ms late.
+//! world.set_links(|_, _, _| {
+//!     let late = Faults { latency: Duration::from_millis(30), write_up_to: Some(7), ..Faults::default() };
+//!     [late.clone(), Faults { reset: Some(Spot::Blank(6)), ..late }]
+//! });
+//! world.run_until(Tick::ZERO + Duration::from_secs(3_600))?;
+//!
+//! // All 20 answers were heard, once each and in order, over as many responses as it took.
+//! let client = world.clients().next().unwrap();
+//! let [heard] = client.heard() else { panic!("one session") };
+//! assert_eq!(heard.events.len(), 20);
+//! assert!(heard.events[19].data.ends_with("20}"));
+//! assert_eq!(world.server(0).unwrap().app.0, 20);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Worlds by their number
+//! [`run`] draws a whole world from a number: who is in it, which kinds of [`Fault`] it has, strangers who know the
+//! sessions' ids and send what they like. At its end faults heal, and what was said must be heard; then the server
+//! finishes, and nothing may be left. A violation comes with the number and, where it is one stream's, with a
+//! [`Trace`] that pastes in as a test; [`replay`] runs it.
+//!
+//! # The laws, and what breaking them looks like
+//! Each of these breaks of the code, one at a time, is found by `tests/swarm/bite`, which makes them in a copy and runs
+//! the worlds and the properties (`tests/it/props.rs`) over it:
+//!
+//! BITES
 
 mod application;
 mod attacker;
 mod client;
+mod driver;
 mod fault;
 mod law;
 mod link;
@@ -19,6 +86,7 @@ mod world;
 pub use application::{Application, Outbox};
 pub use attacker::Attacker;
 pub use client::{Client, ClientConfig, Heard, request};
+pub use driver::{Driven, drive};
 pub use fault::{Fault, FaultCounts};
 pub use law::{Law, Violation};
 pub use link::{Faults, Link, Spot, Taken};

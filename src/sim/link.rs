@@ -114,6 +114,8 @@ pub struct Link {
     broken: Option<Disconnect>,
     /// Whoever would write finds nobody.
     deserted: bool,
+    /// A reset has overtaken what was on the way.
+    overtaken: bool,
     cut_writes: u32,
     cut_reads: u32,
     counts: FaultCounts,
@@ -146,6 +148,7 @@ impl Link {
             vanished: None,
             broken: None,
             deserted: false,
+            overtaken: false,
             cut_writes: 0,
             cut_reads: 0,
             counts: FaultCounts::default(),
@@ -195,7 +198,7 @@ impl Link {
             self.held += n;
             return Taken::Some(n);
         }
-        if n > 0 {
+        if n > 0 && !self.overtaken {
             self.send(now, &bytes[..n]);
         }
         Taken::Some(n)
@@ -238,7 +241,7 @@ impl Link {
             self.line = match (byte, self.line) {
                 (b'\n', Line::Empty | Line::EmptyAndCr) => {
                     self.blanks += 1;
-                    Line::Empty
+                    Line::Begun
                 }
                 (b'\n', Line::Begun) => Line::Empty,
                 (b'\r', Line::Empty) => Line::EmptyAndCr,
@@ -263,6 +266,11 @@ impl Link {
                 Spot::Blank(_) => Fault::ResetAfter,
             });
             self.broken = Some(Disconnect::Reset);
+            if self.rng.one_in(2) {
+                // A reset overtakes what was not read yet.
+                (self.read, self.held, self.overtaken) = (0, 0, true);
+                self.on_the_way.clear();
+            }
             return true;
         }
         if self.faults.fail.is_some_and(reached) {
@@ -326,7 +334,13 @@ impl Link {
         self.shut && self.on_the_way.is_empty() && self.vanished.is_none()
     }
 
-    /// How the connection broke, if it did: each end learns of it with its next look.
+    /// How the connection broke for the reader: behind all that still arrives.
+    #[must_use]
+    pub fn broken_behind(&self, now: Tick) -> Option<Disconnect> {
+        self.broken(now).filter(|_| self.on_the_way.is_empty())
+    }
+
+    /// How the connection broke, if it did: the writer learns of it with its next look.
     #[must_use]
     pub fn broken(&self, now: Tick) -> Option<Disconnect> {
         self.broken.or_else(|| {

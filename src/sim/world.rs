@@ -497,7 +497,7 @@ impl Desk<'_> {
             }
         }
         let gone = out.is_deserted() && !self.offer.is_empty();
-        if let Some(how) = out.broken(now).or(back.broken(now)).or(gone.then_some(Disconnect::Reset)) {
+        if let Some(how) = out.broken(now).or(back.broken_behind(now)).or(gone.then_some(Disconnect::Reset)) {
             let shown = host.look(now);
             host.program.handle_disconnect(shown, conn, how);
             host.program.handle_closed(shown, conn);

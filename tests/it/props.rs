@@ -24,36 +24,35 @@ fn setup() -> impl Strategy<Value = Setup> {
     );
     let limits = (1..8_usize, 1..400_usize, 1..5_u32, 1..6_u32);
     let rapid = prop::option::of((1..40_u64, 2..8_u32));
-    (any::<[bool; 3]>(), 0..20_usize, clocks, limits, rapid, prop::option::of((50..400_u64, 2..6_u32))).prop_map(
-        |([contextforge, chunked, half_close_goes_on], head, clocks, limits, rapid, rapid_window)| Setup {
-            contextforge,
-            chunked,
-            opened: 0,
-            head,
-            keep_alive: clocks.0,
-            stall_after: clocks.1,
-            lag_after: clocks.2,
-            drain_within: clocks.3,
-            max_lifetime: clocks.4,
-            max_frames: limits.0,
-            max_bytes: limits.1,
-            max_faults: limits.2,
-            max_empty_writes: limits.3,
-            rapid,
-            rapid_window,
-            half_close_goes_on,
-        },
-    )
+    (any::<[bool; 3]>(), 0..20_usize, clocks, limits, rapid, prop::option::of((50..400_u64, 2..6_u32)))
+        .prop_map(
+            |([contextforge, chunked, half_close_goes_on], head, clocks, limits, rapid, rapid_window)| {
+                Setup {
+                    contextforge,
+                    chunked,
+                    opened: 0,
+                    head,
+                    keep_alive: clocks.0,
+                    stall_after: clocks.1,
+                    lag_after: clocks.2,
+                    drain_within: clocks.3,
+                    max_lifetime: clocks.4,
+                    max_frames: limits.0,
+                    max_bytes: limits.1,
+                    max_faults: limits.2,
+                    max_empty_writes: limits.3,
+                    rapid,
+                    rapid_window,
+                    half_close_goes_on,
+                }
+            },
+        )
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let id = prop::option::of((any::<u64>(), any::<u64>()).prop_map(|(stream, seq)| EventId { stream, seq }));
-    let how = prop::sample::select(vec![
-        Disconnect::Eof,
-        Disconnect::Reset,
-        Disconnect::TimedOut,
-        Disconnect::Io,
-    ]);
+    let how =
+        prop::sample::select(vec![Disconnect::Eof, Disconnect::Reset, Disconnect::TimedOut, Disconnect::Io]);
     prop_oneof![
         16 => (8..60_usize, id).prop_map(|(size, id)| Op::Push { size, id }),
         14 => prop_oneof![Just(usize::MAX), 0..40_usize, Just(1)].prop_map(|n| Op::Wrote { n }),
