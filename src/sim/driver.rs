@@ -69,7 +69,11 @@ pub fn drive(setup: &Setup, script: &[(u64, Op)], pace: Pace, link: &mut Link, u
                 }
             }
         }
+        let before = wire.len();
         link.read(now, usize::MAX, &mut wire);
+        if wire.len() > before && stream.closed().is_none() {
+            continue; // There is room again.
+        }
         let served = |at: Tick| match pace {
             Pace::Exact | Pace::Eager(_) => Some(at),
             Pace::Late(by) => Some(at + by),

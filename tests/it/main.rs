@@ -27,5 +27,7 @@ mod session_id;
 mod sessions;
 #[cfg(feature = "mcp")]
 mod sessions_model;
+#[cfg(feature = "sim")]
+mod sim;
 mod source;
 mod stream;
