@@ -253,7 +253,8 @@ enum Turn {
 }
 
 impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> {
-    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+    /// `unread` says that the socket had nothing to read in this poll: it wakes the task when it has.
+    fn turn(&mut self, cx: &mut Context<'_>, unread: &mut bool) -> Turn {
         let mut inner = self.shared.lock();
         if let Some(close) = inner.machine.close_of(self.generation) {
             return Turn::Closed(close);
@@ -286,7 +287,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
                 Poll::Pending => {}
             }
         }
-        if read > 0 {
+        if read > 0 && !*unread {
             let mut buffer = [0; 512];
             let len = read.min(buffer.len());
             let got = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]);
@@ -299,7 +300,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
                         inner.machine.handle_disconnect(now, how);
                     }
                 }
-                Poll::Pending => {}
+                Poll::Pending => *unread = true,
             }
             if got.is_ready() {
                 return Turn::Again;
@@ -338,6 +339,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Close> {
         let this = &mut *self;
+        let mut unread = false;
         for _ in 0..BUDGET {
             if let Some(close) = this.closed {
                 return match close.manner {
@@ -346,7 +348,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver
                     Manner::Abort => Poll::Ready(close),
                 };
             }
-            match this.turn(cx) {
+            match this.turn(cx, &mut unread) {
                 Turn::Again => {}
                 Turn::Idle => return Poll::Pending,
                 Turn::Closed(close) => {
