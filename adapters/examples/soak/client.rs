@@ -146,7 +146,7 @@ impl Load {
         while !self.is_over() {
             let ask = self.ask(u64::MAX, 16 * 1024, Pace::Waits);
             let trickling = async |io: &Async<TcpStream>, reading: &mut Reading| {
-                Ok(self.read(io, reading, 256, self.leave_after(STAYS)).await?.unwrap_or(End::Left))
+                Ok(self.read(io, reading, 512, self.leave_after(STAYS)).await?.unwrap_or(End::Left))
             };
             self.stream(ask, trickling).await;
             self.leave_after(Duration::from_secs(1)).await;
@@ -219,7 +219,7 @@ impl Load {
                 }
                 self.book.borrow_mut().received += reading.received - before;
                 if at_once < 1_024 {
-                    Timer::after(Duration::from_millis(500)).await;
+                    Timer::after(Duration::from_millis(250)).await;
                 }
             }
         };
