@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -15,6 +15,7 @@ use sansio_sse::{Close, Disconnect, EventStream, Manner, Step, Tick};
 
 use crate::EventSender;
 use crate::runtime::{Alarm, Clock, Timer};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Turns of work in one poll, before other tasks get theirs.
 const BUDGET: usize = 32;

@@ -1,12 +1,13 @@
 //! [`EventSender`]: what an application holds of a plain event stream.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync;
 use std::task::Poll;
 
 use sansio_sse::{Close, EventId, EventStream, Frame, PushError};
 
 use crate::driver::Shared;
+use crate::sync::Arc;
 
 /// Sends frames to one event stream. Clones send to the same one; when the last is dropped, the stream finishes.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub struct EventSender {
 }
 
 #[derive(Debug)]
-struct Held(Arc<Shared<EventStream>>);
+struct Held(sync::Arc<Shared<EventStream>>);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -24,7 +25,7 @@ impl Drop for Held {
 }
 
 impl EventSender {
-    pub(crate) fn new(shared: Arc<Shared<EventStream>>) -> EventSender {
+    pub(crate) fn new(shared: sync::Arc<Shared<EventStream>>) -> EventSender {
         EventSender { held: Arc::new(Held(shared)) }
     }
 
