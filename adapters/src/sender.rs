@@ -1,22 +1,22 @@
 //! [`EventSender`]: what an application holds of a plain event stream.
 
 use std::future::poll_fn;
-use std::sync;
+use std::sync::Arc;
 use std::task::Poll;
 
 use sansio_sse::{Close, EventId, EventStream, Frame, PushError};
 
 use crate::driver::Shared;
-use crate::sync::Arc;
+use crate::sync::Counted;
 
 /// Sends frames to one event stream. Clones send to the same one; when the last is dropped, the stream finishes.
 #[derive(Clone, Debug)]
 pub struct EventSender {
-    held: Arc<Held>,
+    held: Counted<Held>,
 }
 
 #[derive(Debug)]
-struct Held(sync::Arc<Shared<EventStream>>);
+struct Held(Arc<Shared<EventStream>>);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -25,8 +25,8 @@ impl Drop for Held {
 }
 
 impl EventSender {
-    pub(crate) fn new(shared: sync::Arc<Shared<EventStream>>) -> EventSender {
-        EventSender { held: Arc::new(Held(shared)) }
+    pub(crate) fn new(shared: Arc<Shared<EventStream>>) -> EventSender {
+        EventSender { held: Counted::new(Held(shared)) }
     }
 
     fn shared(&self) -> &Shared<EventStream> {

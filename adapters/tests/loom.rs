@@ -7,6 +7,11 @@
 //! Each model is explored with up to two preemptions, or `LOOM_MAX_PREEMPTIONS`. A wake-up that is lost shows
 //! as a deadlock, which loom reports.
 //!
+//! They have been seen to fail when the driver does not store its waker, or stores it under a second lock, or when
+//! that waker is taken before the machine is told; when a sender's waker is stored under a second lock; when nobody
+//! is woken as room is made, as a frame is accepted, or at the end; and when a driver that is dropped, or the last
+//! sender, says nothing.
+//!
 //! [loom]: https://docs.rs/loom
 
 #![cfg(loom)]

@@ -71,7 +71,7 @@ fn serve<R: Host>() -> Result<(), Box<dyn Error>> {
     // Keep-alives as by default; shorter deadlines, so that a short run meets them often.
     let stream = StreamConfig::builder()
         .stall_after(Some(Duration::from_secs(5)))
-        .lag_after(Some(Duration::from_secs(8)))
+        .lag_after(Some(Duration::from_secs(6)))
         .max_queued(NonZeroUsize::new(8).ok_or("eight")?, NonZeroUsize::new(64 * 1024).ok_or("64 KiB")?)
         .build()?;
     let connection = ConnectionConfig::builder().head_within(HEAD_WITHIN).build()?;
