@@ -144,9 +144,9 @@ impl Load {
     /// A client that reads a few bytes at a time, too slowly.
     pub(crate) async fn trickler(self: Rc<Self>) {
         while !self.is_over() {
-            let ask = self.ask(u64::MAX, 16 * 1024, Pace::Waits);
+            let ask = self.ask(u64::MAX, 48 * 1024, Pace::Waits);
             let trickling = async |io: &Async<TcpStream>, reading: &mut Reading| {
-                Ok(self.read(io, reading, 512, self.leave_after(STAYS)).await?.unwrap_or(End::Left))
+                Ok(self.read(io, reading, 2_048, self.leave_after(STAYS)).await?.unwrap_or(End::Left))
             };
             self.stream(ask, trickling).await;
             self.leave_after(Duration::from_secs(1)).await;
@@ -193,7 +193,7 @@ impl Load {
         Async::new(socket.into())
     }
 
-    /// Reads on until the stream ends, or `until` does; so many bytes at a time, slowly if they are few.
+    /// Reads on until the stream ends, or `until` does; so many bytes four times a second, or all that there are.
     pub(crate) async fn read(
         &self,
         io: &Async<TcpStream>,
@@ -218,7 +218,7 @@ impl Load {
                     Err(error) => return Err(text(error)),
                 }
                 self.book.borrow_mut().received += reading.received - before;
-                if at_once < 1_024 {
+                if at_once != usize::MAX {
                     Timer::after(Duration::from_millis(250)).await;
                 }
             }
