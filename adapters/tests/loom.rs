@@ -15,6 +15,7 @@
 //! [loom]: https://docs.rs/loom
 
 #![cfg(loom)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -166,7 +167,7 @@ fn peer_that_leaves_is_seen_by_all() {
         let (wire, driver, events) = begin(Wire::default(), ROOMY);
         let (peer, closed) = (wire.clone(), events.clone());
         let sender = thread::spawn(move || {
-            let accepted = accepted_of(&events, "a", 2);
+            let accepted = accepted(events, "a", 2);
             (accepted, block_on(closed.closed()))
         });
         let peer = thread::spawn(move || peer.leave());
@@ -236,10 +237,6 @@ fn begin(wire: Wire, frames: NonZeroUsize) -> (Wire, Driver<EventStream, Wire, N
 
 /// Sends so many frames and drops the sender; how many were accepted.
 fn accepted(events: EventSender, whose: &str, frames: usize) -> usize {
-    accepted_of(&events, whose, frames)
-}
-
-fn accepted_of(events: &EventSender, whose: &str, frames: usize) -> usize {
     (0..frames).filter(|n| events.send(frame(whose, *n)).is_ok()).count()
 }
 

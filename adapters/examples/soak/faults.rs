@@ -34,12 +34,10 @@ pub(crate) async fn wrong(load: Rc<Load>) {
             return;
         }
         let result = ask(&load, request, answer).await;
-        let mut book = load.book.borrow_mut();
         match result {
-            Ok(()) => book.refused += 1,
-            Err(what) => book.violation(format!("{request:?}: {what}")),
+            Ok(()) => load.book.borrow_mut().refused += 1,
+            Err(what) => load.book.borrow_mut().violation(format!("{request:?}: {what}")),
         }
-        drop(book);
         load.leave_after(Duration::from_millis(200)).await;
     }
 }

@@ -192,7 +192,7 @@ async fn load(
     ];
     let each = |n: usize| -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
         match n % SLOW {
-            0 if n % (2 * SLOW) == 0 => Box::pin(Rc::clone(&load).sleeper()),
+            0 if n.is_multiple_of(2 * SLOW) => Box::pin(Rc::clone(&load).sleeper()),
             0 => Box::pin(Rc::clone(&load).trickler()),
             _ => Box::pin(Rc::clone(&load).usual()),
         }

@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,8 +76,6 @@ fn serve<R: Host>() -> Result<(), Box<dyn Error>> {
         .build()?;
     let connection = ConnectionConfig::builder().head_within(HEAD_WITHIN).build()?;
     let wheel = Arc::new(Wheel::default());
-    let turning = Arc::clone(&wheel);
-    thread::spawn(move || turning.turn());
     let service = Service::builder().stream(stream).connection(connection);
     let service = service.events(PATH, move |events, head| handle::<R>(Arc::clone(&wheel), events, head));
     let service = service.build()?;
@@ -164,20 +162,25 @@ fn word(reason: CloseReason) -> &'static str {
     }
 }
 
-/// The streams that are sent to by the clock, spread over [`EVERY`].
+/// The streams that are sent to by the clock, spread over [`EVERY`]. It turns once there is one.
 #[derive(Debug)]
 struct Wheel {
+    turning: Once,
     slots: Vec<Mutex<Vec<Arc<Stream>>>>,
 }
 
 impl Default for Wheel {
     fn default() -> Wheel {
-        Wheel { slots: (0..30).map(|_| Mutex::default()).collect() }
+        Wheel { turning: Once::new(), slots: (0..30).map(|_| Mutex::default()).collect() }
     }
 }
 
 impl Wheel {
-    fn add(&self, stream: Arc<Stream>) {
+    fn add(self: &Arc<Self>, stream: Arc<Stream>) {
+        self.turning.call_once(|| {
+            let wheel = Arc::clone(self);
+            thread::spawn(move || wheel.turn());
+        });
         let slot = usize::try_from(stream.ask.key).unwrap_or_default() % self.slots.len();
         self.slots[slot].lock().unwrap_or_else(PoisonError::into_inner).push(stream);
     }
