@@ -52,7 +52,8 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Makes the operating system give a connection up whose peer has acknowledged nothing for this long while
     /// bytes were under way. The system takes bytes into a buffer of its own, and so hides for many minutes a peer
-    /// that vanished without a word.
+    /// that vanished without a word. On Linux that includes a peer that is there and reads nothing, while too few
+    /// bytes wait for it to fill that buffer (tcp(7), `TCP_USER_TIMEOUT`).
     ///
     /// # Errors
     /// What the operating system says.

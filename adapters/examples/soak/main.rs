@@ -4,6 +4,9 @@
 //! cargo run --release -p sansio-sse-adapters --features tokio --example soak -- --runtime smol
 //! ```
 //!
+//! On tokio, set `MALLOC_ARENA_MAX=1`: with a heap for each thread, glibc's fragmentation alone grows for a quarter
+//! of an hour by more than is allowed here.
+//!
 //! Options: `--runtime smol|tokio`, `--seconds N` (900), `--streams N` (5000), `--idle-seconds N` (60). Linux only:
 //! the figures of the server, which is a process of its own, come from `/proc`.
 //!
