@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -15,6 +15,7 @@ use sansio_sse::{Close, Disconnect, EventStream, Manner, Step, Tick};
 
 use crate::EventSender;
 use crate::runtime::{Alarm, Clock, Timer};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Turns of work in one poll, before other tasks get theirs.
 const BUDGET: usize = 32;
@@ -225,6 +226,9 @@ where
 
 /// Drives one event stream over one connection; resolves to its [`Close`], exactly once.
 ///
+/// Deadlines are served a little late, so that those of many streams wake the process once: by one part in 128 of
+/// the wait, and 66 ms at most.
+///
 /// Dropping it at any point abandons the stream: whoever holds a sender of it sees it closed.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -253,7 +257,8 @@ enum Turn {
 }
 
 impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> {
-    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+    /// `unread` says that the socket had nothing to read in this poll: it wakes the task when it has.
+    fn turn(&mut self, cx: &mut Context<'_>, unread: &mut bool) -> Turn {
         let mut inner = self.shared.lock();
         if let Some(close) = inner.machine.close_of(self.generation) {
             return Turn::Closed(close);
@@ -286,7 +291,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
                 Poll::Pending => {}
             }
         }
-        if read > 0 {
+        if read > 0 && !*unread {
             let mut buffer = [0; 512];
             let len = read.min(buffer.len());
             let got = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]);
@@ -299,7 +304,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
                         inner.machine.handle_disconnect(now, how);
                     }
                 }
-                Poll::Pending => {}
+                Poll::Pending => *unread = true,
             }
             if got.is_ready() {
                 return Turn::Again;
@@ -338,6 +343,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Close> {
         let this = &mut *self;
+        let mut unread = false;
         for _ in 0..BUDGET {
             if let Some(close) = this.closed {
                 return match close.manner {
@@ -346,7 +352,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver
                     Manner::Abort => Poll::Ready(close),
                 };
             }
-            match this.turn(cx) {
+            match this.turn(cx, &mut unread) {
                 Turn::Again => {}
                 Turn::Idle => return Poll::Pending,
                 Turn::Closed(close) => {

@@ -29,6 +29,7 @@ mod server;
 mod service;
 mod session;
 mod state;
+mod sync;
 mod tasks;
 
 pub use driver::{Driver, Machine, drive};

@@ -52,7 +52,8 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Makes the operating system give a connection up whose peer has acknowledged nothing for this long while
     /// bytes were under way. The system takes bytes into a buffer of its own, and so hides for many minutes a peer
-    /// that vanished without a word.
+    /// that vanished without a word. On Linux that includes a peer that is there and reads nothing, while too few
+    /// bytes wait for it to fill that buffer (tcp(7), `TCP_USER_TIMEOUT`).
     ///
     /// # Errors
     /// What the operating system says.
@@ -100,6 +101,25 @@ impl Clock {
     }
 }
 
+/// How much later than asked a timer may fire: this fraction of the wait.
+const SLACK: u64 = 128;
+
+/// And in microseconds, at most: about 66 ms.
+const MOST_SLACK: u64 = 1 << 16;
+
+/// When to wake for a deadline at `at`: a little later, so that deadlines close to each other wake once. Thousands
+/// of idle streams would else wake the process for each of their keep-alives.
+fn coalesce(now: Tick, at: Tick) -> Tick {
+    let wait = at.as_micros().saturating_sub(now.as_micros());
+    match (wait / SLACK).min(MOST_SLACK) {
+        0 => at,
+        // Powers of two, so that waits of different lengths meet.
+        slack => {
+            Tick::from_micros(at.as_micros().checked_next_multiple_of(1 << slack.ilog2()).unwrap_or(u64::MAX))
+        }
+    }
+}
+
 /// A timer that is only set anew to an earlier time: a deadline that moves on with every write costs nothing.
 #[derive(Debug)]
 pub(crate) struct Alarm<T> {
@@ -117,12 +137,12 @@ impl<T: Timer> Alarm<T> {
         self.timer
     }
 
-    /// Makes sure that the task is woken at `wake_at` at the latest. Ready when the timer has just fired: look
-    /// at the clock again.
+    /// Makes sure that the task is woken at `wake_at`, or within one part in 128 of the wait and 66 ms behind it.
+    /// Ready when the timer has just fired: look at the clock again.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, clock: Clock, wake_at: Option<Tick>) -> Poll<()> {
         if let Some(at) = wake_at
             && self.armed.is_none_or(|armed| at < armed)
-            && let Some(instant) = clock.instant(at)
+            && let Some(instant) = clock.instant(coalesce(clock.now(), at))
         {
             self.timer.set(instant);
             self.armed = Some(at);
@@ -132,5 +152,35 @@ impl<T: Timer> Alarm<T> {
             return Poll::Ready(());
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_SLACK, SLACK, Tick, coalesce};
+
+    #[test]
+    fn timer_is_late_by_little_and_never_early() {
+        let now = Tick::from_micros(1_234_567);
+        for wait in (0..40).map(|bits| (1_u64 << bits) + 77) {
+            let at = now.as_micros() + wait;
+            let late = coalesce(now, Tick::from_micros(at)).as_micros() - at;
+            assert!(late <= wait / SLACK && late < MOST_SLACK, "{late} us behind a wait of {wait} us");
+        }
+        for at in [0, 1, now.as_micros(), now.as_micros() + 127, u64::MAX] {
+            let at = Tick::from_micros(at);
+            assert_eq!(coalesce(now, at), at, "a deadline that is past, near, or never");
+        }
+    }
+
+    #[test]
+    fn keep_alives_of_one_moment_wake_once() {
+        let wakes = (0..1_000).map(|n| {
+            let now = n * 60; // 60 ms in all.
+            coalesce(Tick::from_micros(now), Tick::from_micros(now + 15_000_000))
+        });
+        let mut wakes: Vec<_> = wakes.collect();
+        wakes.dedup();
+        assert!(wakes.len() <= 2, "{wakes:?}");
     }
 }

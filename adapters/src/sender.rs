@@ -7,11 +7,12 @@ use std::task::Poll;
 use sansio_sse::{Close, EventId, EventStream, Frame, PushError};
 
 use crate::driver::Shared;
+use crate::sync::Counted;
 
 /// Sends frames to one event stream. Clones send to the same one; when the last is dropped, the stream finishes.
 #[derive(Clone, Debug)]
 pub struct EventSender {
-    held: Arc<Held>,
+    held: Counted<Held>,
 }
 
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl Drop for Held {
 
 impl EventSender {
     pub(crate) fn new(shared: Arc<Shared<EventStream>>) -> EventSender {
-        EventSender { held: Arc::new(Held(shared)) }
+        EventSender { held: Counted::new(Held(shared)) }
     }
 
     fn shared(&self) -> &Shared<EventStream> {
