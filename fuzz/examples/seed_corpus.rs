@@ -239,6 +239,14 @@ fn by_hand(corpus: &mut Corpus) {
         ("preflight", "OPTIONS /message HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n".to_owned()),
         ("post and get", format!("POST /message?session_id=abc HTTP/1.1\r\nHost: [::1]:4444\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{{}}{get}\r\n")),
         ("expect", "POST /message?session_id=abc HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nA: b\r\n\r\n".to_owned()),
+        (
+            "chunks of two digits",
+            format!(
+                "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n{}\r\n0010\r\n{}\r\n0\r\n\r\n",
+                "x".repeat(0x1f),
+                "y".repeat(0x10)
+            ),
+        ),
         ("absolute target", "GET HTTP://localhost:4444?a HTTP/1.1\r\nHost: other\r\n\r\n".to_owned()),
         ("escaped host", "GET http://a%41/ HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()),
         ("later version", "GET / HTTP/1.7\r\nHost: h\r\n\r\n".to_owned()),
