@@ -6,8 +6,8 @@
 //!
 //! # What is understood
 //! - Request lines with a target in origin form, in absolute form (`http` and `https`; its authority is
-//!   preferred to `Host`), or `*` with `OPTIONS` (§3.2). Targets are visible ASCII without `#` and are never
-//!   decoded or normalised.
+//!   preferred to `Host`), or `*` with `OPTIONS` (§3.2). Targets are visible ASCII without `"`, `#`, `<` and `>`,
+//!   and without a backtick in the path; they are never decoded or normalised.
 //! - HTTP/1.1, and any later 1.x as 1.1. HTTP/1.0, one request a connection.
 //! - Bodies by `Content-Length` or by `Transfer-Encoding: chunked` (§6, §7); in responses also up to the end of
 //!   the connection. Chunk extensions and trailers are bounded and discarded.

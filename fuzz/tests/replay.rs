@@ -1,11 +1,11 @@
-//! Every target on stable: the shared cases, and 10,000 inputs from a seed.
+//! Every target on stable: the committed corpus, the shared cases, and 10,000 inputs from a seed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target, &[&str]); 6] = [
+const TARGETS: [(&str, Target, &[&str]); 9] = [
     (
         "decode",
         sansio_sse_fuzz::decode,
@@ -58,6 +58,24 @@ const TARGETS: [(&str, Target, &[&str]); 6] = [
     ),
     ("route", sansio_sse_fuzz::route, REQUESTS),
     (
+        "round_trip",
+        sansio_sse_fuzz::round_trip,
+        &["\u{1f}", "\u{8}", "\u{e}", "\n", "\r", "\r\n", "\0", " ", ":", "id: 1", "data", "ü", "\u{feff}"],
+    ),
+    (
+        "last_event_id",
+        sansio_sse_fuzz::last_event_id,
+        &["2a", ".", "7", "0", "f", "18446744073709551615", "\r", "\n", "\0", " ", "ü", "-", "\r\nA: b"],
+    ),
+    (
+        "sessions",
+        sansio_sse_fuzz::sessions,
+        &[
+            "\0a", "\u{10}a", "\u{2} ", "\u{12}?", "\u{6}a", "\u{16}a", "\u{e}d", "\na", "\u{b}a", "\ta",
+            "\u{1a}a",
+        ],
+    ),
+    (
         "event_stream",
         sansio_sse_fuzz::event_stream,
         &["\0a", "\u{6}\u{7f}", "\u{b}2", "\r\0", "\u{e}\u{1}", "\u{f}\u{1}", "\u{6}\u{1}"],
@@ -87,6 +105,22 @@ const REQUESTS: &[&str] = &[
     "\0",
     "X",
 ];
+
+#[test]
+fn the_committed_corpus_breaks_no_law() {
+    let mut files = 0;
+    for (name, target, _) in TARGETS {
+        let dir = format!("{}/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+        for entry in std::fs::read_dir(&dir).unwrap_or_else(|error| panic!("{dir}: {error}")) {
+            let path = entry.unwrap().path();
+            let input = std::fs::read(&path).unwrap();
+            let ran = std::panic::catch_unwind(|| target(&input));
+            assert!(ran.is_ok(), "{}: \"{}\"", path.display(), input.escape_ascii());
+            files += 1;
+        }
+    }
+    assert!(files >= 200, "{files} files");
+}
 
 #[test]
 fn the_shared_cases_break_no_law() {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::fields::is_token;
-use super::head::is_authority;
+use super::head::{has_target_characters, is_authority};
 use super::{HttpError, RequestHead, Version};
 
 /// Why a header, or another part of a head that we were to send, was refused.
@@ -33,7 +33,7 @@ pub enum HeaderError {
     },
     /// A method that is no token, or `CONNECT`.
     Method,
-    /// A target that is not in origin form or has a byte that is not visible ASCII.
+    /// A target that is not in origin form, or has a byte that no server would take.
     Target,
     /// An authority that is no `host[:port]`.
     Authority,
@@ -219,7 +219,7 @@ impl RequestBuilder {
         if !is_token(method.as_bytes()) || method == "CONNECT" {
             return Err(HeaderError::Method);
         }
-        if !target.starts_with('/') || !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+        if !target.starts_with('/') || !has_target_characters(target.as_bytes()) {
             return Err(HeaderError::Target);
         }
         if !is_authority(authority.as_bytes()) {

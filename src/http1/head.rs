@@ -248,7 +248,7 @@ pub(super) fn parse_version(version: &[u8]) -> Option<Result<Version, HttpError>
 
 /// The authority of a target, if it has one, and its path with the query (RFC 9112 §3.2).
 fn parse_target<'a>(method: &[u8], target: &'a [u8]) -> Result<(Option<&'a [u8]>, &'a [u8]), HttpError> {
-    if !target.iter().all(|&b| b.is_ascii_graphic() && b != b'#') {
+    if !has_target_characters(target) {
         return Err(HttpError::Target);
     }
     if target.starts_with(b"/") || (target == b"*" && method == b"OPTIONS") {
@@ -262,6 +262,13 @@ fn parse_target<'a>(method: &[u8], target: &'a [u8]) -> Result<(Option<&'a [u8]>
         return Err(HttpError::HostMalformed);
     }
     Ok((Some(authority), path))
+}
+
+/// Visible ASCII without what RFC 3986 wants escaped and every browser escapes. Other servers refuse it, so that
+/// what is in front of one and what is behind would not agree.
+pub(super) fn has_target_characters(target: &[u8]) -> bool {
+    let path = target.split(|&b| b == b'?').next().unwrap_or_default();
+    target.iter().all(|&b| b.is_ascii_graphic() && !b"\"#<>".contains(&b)) && !path.contains(&b'`')
 }
 
 fn strip_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {

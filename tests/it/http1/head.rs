@@ -41,6 +41,9 @@ fn targets_are_taken_apart_by_their_form() {
         assert_eq!((head.authority(), head.path(), head.query()), (Some(authority), path, query), "{target}");
     }
     assert_eq!(parse("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().path(), "*");
+    // What browsers send unescaped, though RFC 3986 would have it escaped.
+    let head = parse("GET /a|b^[]{}?`'\\ HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    assert_eq!((head.path(), head.query()), ("/a|b^[]{}", Some("`'\\")));
 }
 
 #[test]
@@ -51,6 +54,11 @@ fn malformed_request_lines_are_refused() {
         ("GET http:/h/ HTTP/1.1", HttpError::Target),
         ("GET /a#b HTTP/1.1", HttpError::Target),
         ("GET /\u{e9} HTTP/1.1", HttpError::Target),
+        ("GET /a<b HTTP/1.1", HttpError::Target),
+        ("GET /a\"b HTTP/1.1", HttpError::Target),
+        ("GET /a`b HTTP/1.1", HttpError::Target),
+        ("GET /?a>b HTTP/1.1", HttpError::Target),
+        ("GET http://h/?a\"b HTTP/1.1", HttpError::Target),
         ("GET http:///p HTTP/1.1", HttpError::HostMalformed),
         ("GET http://user@h/ HTTP/1.1", HttpError::HostMalformed),
         ("CONNECT h:80 HTTP/1.1", HttpError::Connect),

@@ -139,6 +139,8 @@ fn nothing_that_ends_a_line_gets_into_a_head() {
     assert_eq!(built("CONNECT", "/", "h"), Err(HeaderError::Method));
     assert_eq!(built("GET", "/ HTTP/1.1", "h"), Err(HeaderError::Target));
     assert_eq!(built("GET", "http://h/", "h"), Err(HeaderError::Target));
+    assert_eq!(built("GET", "/a`b", "h"), Err(HeaderError::Target));
+    assert_eq!(built("GET", "/?a<b", "h"), Err(HeaderError::Target));
     assert_eq!(built("GET", "/", "h/x"), Err(HeaderError::Authority));
     assert!(RequestBuilder::new("GET", "/", "h").unwrap().header("host", "x").is_err());
 }
