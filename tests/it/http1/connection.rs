@@ -173,6 +173,17 @@ fn a_body_is_never_asked_for_further_than_the_read_ahead_behind_it() {
 }
 
 #[test]
+fn a_large_body_is_asked_for_in_pieces_of_64_kib() {
+    for (length, read) in [(65_535, 65_535), (65_536, 65_536), (65_537, 65_536)] {
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        let mut connection = at_head(head.as_bytes());
+        connection.receive_body(at(0)).unwrap();
+        let Step::Run { read: asked, .. } = connection.poll() else { panic!("{:?}", connection.poll()) };
+        assert_eq!(asked, read + 4096, "{length}");
+    }
+}
+
+#[test]
 fn the_end_of_the_input_is_no_end_of_the_answer() {
     // Between requests, within a head, within a body.
     for (input, close) in [
