@@ -128,6 +128,15 @@ fn s14_the_comment_ends_its_lines_as_the_stream_does() {
 }
 
 #[test]
+fn s10_a_keep_alive_stands_behind_the_opening_only_where_it_is_asked_for() {
+    for (at_start, wire) in [(true, "data: first\n\n:\n\n"), (false, "data: first\n\n")] {
+        let mut stream = open(StreamConfig::builder().keep_alive_at_start(at_start));
+        stream.push_opening(at(0), Frame::message("first")).unwrap();
+        assert_eq!(take(&mut stream, 0, 100), wire.as_bytes());
+    }
+}
+
+#[test]
 fn s14_hurt_09_a_keep_alive_that_is_not_taken_is_a_stall() {
     let config = StreamConfig::builder().keep_alive(KeepAlive::Comment(ms(100))).stall_after(Some(ms(50)));
     let mut stream = open(config);

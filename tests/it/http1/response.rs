@@ -77,6 +77,17 @@ fn responses_are_read_the_same_whatever_the_split() {
 }
 
 #[test]
+fn a_head_tells_its_parts() {
+    let mut reader = ResponseReader::new(HeadLimits::default(), 64, "GET");
+    let mut input = &b"HTTP/1.1 431 Too Large\r\nX: 1\r\nY: 2\r\nx: 3\r\nContent-Length: 0\r\n\r\n"[..];
+    let Ok(Some(ResponseEvent::Head(head))) = reader.read(&mut input) else { panic!("no head") };
+    assert_eq!((head.status(), head.version(), head.keep_alive()), (431, Version::Http11, true));
+    assert_eq!((head.header("x"), head.header("Z")), (Some(&b"1"[..]), None));
+    assert_eq!(head.headers_named("X").collect::<Vec<_>>(), [b"1", b"3"]);
+    assert_eq!(head.headers().map(|(name, _)| name).collect::<Vec<_>>(), ["X", "Y", "x", "Content-Length"]);
+}
+
+#[test]
 fn eight_interim_responses_are_skipped_and_no_ninth() {
     let wire = |n: usize| format!("{}HTTP/1.1 204 \r\n\r\n", "HTTP/1.1 100 \r\n\r\n".repeat(n));
     assert!(read(&[wire(8).as_bytes()], "GET").is_ok());
