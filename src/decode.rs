@@ -517,6 +517,45 @@ mod tests {
     }
 
     #[test]
+    fn empty_buffers_are_kept_up_to_a_size_and_full_ones_whatever_their_size() {
+        let sizes = |decoder: &Decoder| {
+            [
+                decoder.line.capacity(),
+                decoder.data.capacity(),
+                decoder.event_type.capacity(),
+                decoder.comment.capacity(),
+            ]
+        };
+        for (size, kept) in [(KEEP, KEEP), (KEEP + 1, 0)] {
+            let mut decoder = Decoder::new(NonZeroUsize::MAX);
+            decoder.line = Vec::with_capacity(size);
+            for text in [&mut decoder.data, &mut decoder.event_type, &mut decoder.comment] {
+                *text = String::with_capacity(size);
+            }
+            drain(&mut decoder, b"");
+            assert_eq!(sizes(&decoder), [kept; 4]);
+        }
+        let mut decoder = Decoder::new(NonZeroUsize::MAX);
+        let long = "x".repeat(KEEP + 1);
+        drain(&mut decoder, format!("event:{long}\ndata:{long}\n{long}").as_bytes());
+        assert_eq!((decoder.event_type.len(), decoder.data.len()), (KEEP + 1, KEEP + 2));
+        assert_eq!(decoder.line.len(), KEEP + 1);
+    }
+
+    #[test]
+    fn a_long_first_data_line_becomes_the_data_and_a_short_one_leaves_its_buffer() {
+        for (len, moves) in [(KEEP, false), (KEEP + 1, true)] {
+            let mut decoder = Decoder::new(NonZeroUsize::MAX);
+            drain(&mut decoder, &[b"data:", &*vec![b'x'; len - 5]].concat());
+            let held = decoder.line.as_ptr();
+            drain(&mut decoder, b"\n");
+            let now = if moves { decoder.data.as_ptr() } else { decoder.line.as_ptr() };
+            assert_eq!(now, held, "{len} bytes");
+            assert_eq!(decoder.data.len(), len - 4);
+        }
+    }
+
+    #[test]
     fn no_buffer_reserves_more_than_the_limit() {
         let limit = 10_000;
         let body = vec![

@@ -52,6 +52,10 @@ mod tests {
             (&["text/event-stream; q=0.000"], false),
             (&["*/*;q=0"], false),
             (&["*/*;q=0, text/*"], true),
+            (&["*/*, text/event-stream;q=0"], false),
+            (&["text/event-stream;q=0, text/event-stream"], true),
+            (&["text/event-stream, text/event-stream;q=0"], true),
+            (&["text/event-stream;q=0, text/event-stream;q=0"], false),
             (&["text/event-streams"], false),
         ] {
             assert_eq!(

@@ -352,7 +352,7 @@ impl SessionStream {
 
     /// Whether the session outlives its response, which is ending or over.
     fn goes_on(&self) -> bool {
-        let kept = |reason| self.log.is_some() && self.config.resumption.keeps(reason);
+        let kept = |reason| self.config.resumption.keeps(reason);
         !self.let_go && self.response.ending().is_some_and(kept)
     }
 

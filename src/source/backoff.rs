@@ -87,6 +87,13 @@ mod tests {
     }
 
     #[test]
+    fn the_dice_are_those_of_splitmix64() {
+        // Its first two numbers from the seed 0.
+        assert_eq!(mix(0), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(mix(0x9E37_79B9_7F4A_7C15), 0x6E78_9E6A_A1B9_65F4);
+    }
+
+    #[test]
     fn same_seed_and_reconnect_give_the_same_delay_and_others_differ() {
         let at = |n, seed| delay(3_000 * MS, 3_000 * MS, Jitter::Percent(25), 1, n, seed);
         assert_eq!(at(1, 7), at(1, 7));

@@ -23,8 +23,8 @@ struct Prefix {
 }
 
 impl Prefix {
-    /// Chunk size of 16 hex digits and CRLF; `id: `, 16 hex digits, a dot, 20 digits and CRLF.
-    const CAPACITY: usize = (16 + 2) + (4 + 16 + 1 + DECIMAL_LEN + 2);
+    /// The longest chunk size and the longest id.
+    const CAPACITY: usize = b"ffffffffffffffff\r\nid: ffffffffffffffff.18446744073709551615\r\n".len();
     const EMPTY: Prefix = Prefix { len: 0, bytes: [0; Prefix::CAPACITY] };
 
     fn put(&mut self, text: &[u8]) {

@@ -213,6 +213,13 @@ fn an_id_has_a_limit_of_its_own() {
 }
 
 #[test]
+fn an_id_is_shown_as_it_was_written() {
+    let id = LastEventId::new("a \u{2026} b").unwrap();
+    let texts = [id.as_str(), id.as_ref(), &id.to_string()].map(ToOwned::to_owned);
+    assert_eq!(texts, ["a \u{2026} b"; 3]);
+}
+
+#[test]
 fn too_large_is_final_until_reset_and_the_id_stays() {
     let mut decoder = Decoder::new(NonZeroUsize::new(8).unwrap());
     assert_eq!(decoder.decode(&mut &b"id:1\n\n"[..]), None);

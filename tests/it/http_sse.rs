@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sansio_sse::mcp::{HttpSse, Message, PublicBase, Resumption, SendError, SessionId, SessionStream};
+use sansio_sse::mcp::{
+    HttpSse, Message, PublicBase, Resumption, SendError, SessionEnd, SessionId, SessionStream,
+};
 use sansio_sse::{
-    CloseReason, Disconnect, EventId, Framing, KeepAlive, ReplayError, Step, StreamConfig, Tick,
+    Close, CloseReason, Disconnect, EventId, Framing, KeepAlive, Manner, ReplayError, Step, StreamConfig,
+    Tick,
 };
 
 #[test]
@@ -263,6 +266,59 @@ fn hurt_11_what_is_sent_while_no_response_runs_is_said_in_the_next_one() {
     stream.finish(at(5));
     assert!(!stream.is_open(), "the application let go of it");
     assert_eq!(stream.send(at(5), message(3)), Err(SendError::Closed(message(3))));
+}
+
+#[test]
+fn a_session_outlives_its_response_only_where_its_end_keeps_it() {
+    let (off, server, always) = (Resumption::Off, Resumption::ServerClosed, Resumption::Always);
+    let cut = |how| move |stream: &mut SessionStream| stream.handle_disconnect(at(1), how);
+    let ends: [(&str, &dyn Fn(&mut SessionStream), &[Resumption]); 4] = [
+        ("a lost connection", &cut(Disconnect::TimedOut), &[server, always]),
+        ("a closed connection", &cut(Disconnect::Reset), &[always]),
+        ("a dropped driver", &|stream| stream.handle_abandoned(at(1)), &[always]),
+        ("too many faults", &|stream| (0..3).for_each(|_| stream.handle_fault(at(1))), &[]),
+    ];
+    for (name, end, kept_by) in ends {
+        for resumption in [off, server, always] {
+            let mut stream = open(HttpSse { resumption, ..HttpSse::default() });
+            end(&mut stream);
+            assert!(stream.close_of(0).is_some(), "{name}");
+            let kept = kept_by.contains(&resumption);
+            assert_eq!((stream.is_open(), stream.has_room()), (kept, kept), "{name}, {resumption:?}");
+            assert_eq!(stream.send(at(2), message(1)).is_ok(), kept, "{name}, {resumption:?}");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_session_is_the_end_of_its_stream_and_only_the_applications_wish_drains_it() {
+    let last = Close {
+        reason: CloseReason::Expired,
+        manner: Manner::Abort,
+        at: at(0),
+        undelivered: 0,
+        last_delivered: None,
+    };
+    for (end, drained) in [
+        (SessionEnd::ByApplication, true),
+        (SessionEnd::Closed(last), false),
+        (SessionEnd::NotResumed { last }, false),
+        (SessionEnd::ServerStopped { last }, false),
+    ] {
+        let mut stream = open(HttpSse::default());
+        stream.handle_ended(at(1), &end);
+        assert!(!stream.is_open());
+        assert_eq!(!all(&mut stream).is_empty(), drained, "{end}");
+        let reason = if drained { CloseReason::Finished } else { CloseReason::Aborted };
+        assert_eq!(stream.close_of(0).map(|close| close.reason), Some(reason), "{end}");
+    }
+}
+
+#[test]
+fn what_comes_behind_the_request_is_counted_as_read() {
+    let mut stream = open(HttpSse::default());
+    stream.handle_input(at(0), 96);
+    assert!(matches!(stream.poll(), Step::Run { read: 4000, .. }));
 }
 
 #[test]

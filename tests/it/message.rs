@@ -160,6 +160,7 @@ fn what_is_not_json_is_refused_as_such_however_it_begins() {
         &format!("{start},\u{a0}\"params\":[]}}"),
         &format!("{start},\u{b}\"params\":[]}}"),
         "{\"jsonrpc\":\"2.0\",\"id\":1 2,\"method\":\"x\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"\\ud800\"}",
         "{\"jsonrpc\":7,",
         "[1,",
         "1 2",
@@ -194,6 +195,8 @@ fn nesting_is_borne_to_128_levels_and_not_to_129() {
         assert_eq!(Message::parse(deeper.as_bytes()), Err(MessageError::TooDeep));
     }
     assert_eq!(Message::parse(&[b'['; 1_000_000]), Err(MessageError::TooDeep));
+    let side_by_side = format!(r#"{{"jsonrpc":"2.0","method":"x","params":[{}0]}}"#, "[],{},".repeat(200));
+    assert!(Message::parse(side_by_side.as_bytes()).is_ok());
     let brackets_in_text = format!(r#"{{"jsonrpc":"2.0","method":"x","extra":"{}\"{{"}}"#, "[".repeat(500));
     assert!(Message::parse(brackets_in_text.as_bytes()).is_ok());
 }

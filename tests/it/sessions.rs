@@ -31,6 +31,7 @@ fn hurt_20_a_session_that_is_finishing_accepts_nothing_that_nobody_would_answer(
     let _attachment = sessions.open(at(0), id(1), 1).unwrap();
     assert_eq!(sessions.post(at(0), &id(1), message(1)), Ok(Posted::Accepted));
     let Ok(Posted::Held(held)) = sessions.post(at(0), &id(1), message(2)) else { panic!("not held") };
+    assert!(sessions.accepts(&id(1)) && !sessions.accepts(&id(2)));
     sessions.finish(at(1), &id(1));
     assert!(sessions.contains(&id(1)) && !sessions.accepts(&id(1)));
     assert_eq!(sessions.post(at(1), &id(1), message(3)), Err(PostError::Unknown));
@@ -79,6 +80,7 @@ fn hurt_07_check_26_there_are_only_so_many_sessions() {
     for k in 1..=3 {
         drop(sessions.open(at(0), id(k), u64::from(k)).unwrap());
     }
+    assert!(!sessions.is_empty());
     assert_eq!(sessions.open(at(0), id(4), 4), Err(OpenError::TooMany));
     assert_eq!(sessions.open(at(0), id(3), 3), Err(OpenError::TooMany));
     sessions.end(at(0), &id(2));
@@ -297,6 +299,23 @@ fn hurt_06_check_11_a_detached_session_lives_for_five_minutes_and_not_longer() {
     assert_eq!(drain(&mut sessions), [SessionEvent::Ended { id: id(1), end, unread: 1 }]);
     assert_eq!(end.to_string(), "stalled: no byte taken for 30s, and not resumed in time");
     assert_eq!((sessions.len(), sessions.deadline()), (0, None));
+}
+
+#[test]
+fn a_server_that_stops_ends_what_waits_for_its_client_and_nothing_else() {
+    let close = closed(CloseReason::Expired);
+    let mut sessions = table(small(), Resumption::Always);
+    let detached = sessions.open(at(0), id(1), 1).unwrap();
+    let _attached = sessions.open(at(0), id(2), 2).unwrap();
+    sessions.handle_closed(at(1), detached, close);
+    sessions.end_detached(at(2));
+    let end = SessionEnd::ServerStopped { last: close };
+    assert_eq!(drain(&mut sessions), [SessionEvent::Ended { id: id(1), end, unread: 0 }]);
+    assert_eq!(end.to_string(), "longest lifetime reached, and the server stopped");
+    assert_eq!(
+        (sessions.contains(&id(1)), sessions.contains(&id(2)), sessions.deadline()),
+        (false, true, None)
+    );
 }
 
 #[test]

@@ -468,6 +468,30 @@ fn jitter_of_one_client_differs_from_wait_to_wait() {
 }
 
 #[test]
+fn the_defaults_are_as_documented() {
+    let mut source = source(exact());
+    assert_eq!(connect(&source).give_up_at, Some(Tick::ZERO + 30_000 * MS));
+    let mut now = Tick::ZERO;
+    for delay in [3, 6, 12, 24, 48, 96, 192, 300, 300] {
+        source.handle_disconnect(now, Disconnect::Reset);
+        assert_eq!(waiting(&source).since(now), Duration::from_secs(delay));
+        now = waiting(&source);
+        source.handle_timeout(now);
+    }
+    source.handle_response(now, &OK).unwrap();
+    assert_eq!(source.deadline(), Some((now + Duration::from_secs(300), SourceWake::Silence)));
+    for (retry, taken) in [("0", 100 * MS), ("300001", 300_000 * MS)] {
+        feed(&mut source, &format!("retry: {retry}\n"));
+        assert_eq!(source.reconnection_time(), taken);
+    }
+    let longest = "x".repeat(4_194_304 - "data:".len());
+    feed(&mut source, &format!("data:{longest}\n\n"));
+    assert!(matches!(source.poll(), Want::Run { .. }));
+    feed(&mut source, &format!("data:{longest}x\n\n"));
+    assert_eq!(closed(&source), SourceCloseReason::TooLarge(TooLarge::Event { limit: 4_194_304 }));
+}
+
+#[test]
 fn settings_are_refused_outside_their_ranges_and_taken_at_their_ends() {
     let day = Duration::from_secs(86_400);
     let free = || SourceConfig::builder().delay_between(MS, day);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sansio_sse::{
-    Close, CloseReason, Disconnect, EventId, EventStream, Frame, Framing, HalfClose, KeepAlive, Manner,
-    PushError, SpinGuard, Step, StreamConfig, StreamConfigBuilder, Tick, Wake,
+    Close, CloseReason, Disconnect, EventId, EventStream, Frame, Framing, HalfClose, KeepAlive, LineEnd,
+    Manner, PushError, SpinGuard, Step, StreamConfig, StreamConfigBuilder, Tick, Wake,
 };
 
 #[test]
@@ -124,6 +124,25 @@ fn s14_silence_brings_a_keep_alive_and_each_frame_starts_the_interval_anew() {
     stream.handle_timeout(at(160));
     assert_eq!(take(&mut stream, 160, 100), b":\n\n");
     assert_eq!(stream.deadline(), Some((at(260), Wake::KeepAlive)));
+}
+
+#[test]
+fn s14_the_comment_ends_its_lines_as_the_stream_does() {
+    for (line_end, wire) in [(LineEnd::Lf, &b":\n\n"[..]), (LineEnd::CrLf, b":\r\n\r\n")] {
+        let config = StreamConfig::builder().keep_alive(KeepAlive::Comment(ms(100))).line_end(line_end);
+        let mut stream = open(config);
+        stream.handle_timeout(at(100));
+        assert_eq!(take(&mut stream, 100, 100), wire, "{line_end:?}");
+    }
+}
+
+#[test]
+fn s10_a_keep_alive_stands_behind_the_opening_only_where_it_is_asked_for() {
+    for (at_start, wire) in [(true, "data: first\n\n:\n\n"), (false, "data: first\n\n")] {
+        let mut stream = open(StreamConfig::builder().keep_alive_at_start(at_start));
+        stream.push_opening(at(0), Frame::message("first")).unwrap();
+        assert_eq!(take(&mut stream, 0, 100), wire.as_bytes());
+    }
 }
 
 #[test]
@@ -394,6 +413,25 @@ fn s25_the_window_closes_by_itself_where_the_frames_are_many_and_close() {
 }
 
 #[test]
+fn s25_a_frame_that_is_as_old_as_the_window_is_long_still_counts() {
+    let run = |within: Duration| {
+        let guard = SpinGuard::EveryFrame {
+            gap: ms(1),
+            in_a_row: NonZeroU32::MAX,
+            window: NonZeroU32::new(2).map(|most| (within, most)),
+        };
+        let mut stream = open(StreamConfig::builder().spin_guard(guard));
+        for tick in [8, 16, 24] {
+            stream.push(at(tick), Frame::message("x")).unwrap();
+            take(&mut stream, tick, 100);
+        }
+        stream.closed().map(|close| close.reason)
+    };
+    assert_eq!(run(Duration::from_micros(15_999)), None, "the first of the three is out of the window");
+    assert_eq!(run(ms(16)), Some(CloseReason::RapidFrames { frames: 3 }));
+}
+
+#[test]
 fn s27_time_with_nothing_to_send_is_no_stall_and_the_clock_can_be_off() {
     let mut stream = open(StreamConfig::builder().keep_alive(KeepAlive::Off).stall_after(Some(ms(100))));
     stream.handle_timeout(at(10_000));
@@ -475,6 +513,17 @@ fn hurt_01_early_and_repeated_timeouts_change_nothing() {
         stream.handle_timeout(at(tick % 7));
     }
     assert_eq!((offered(&stream), stream.deadline()), before);
+}
+
+#[test]
+fn a_closed_stream_keeps_its_configuration_and_none_of_its_bytes() {
+    let config = Arc::new(StreamConfig::default());
+    let mut stream = EventStream::new(at(0), Arc::clone(&config));
+    stream.push(at(0), Frame::message("x")).unwrap();
+    assert!(format!("{stream:?}").contains("waiting_bytes: 9,"), "{stream:?}");
+    stream.abort(at(1));
+    assert!(format!("{stream:?}").contains("waiting_bytes: 0,"), "{stream:?}");
+    assert!(Arc::ptr_eq(stream.config(), &config));
 }
 
 #[test]

@@ -106,6 +106,19 @@ fn the_end_of_the_connection_ends_only_what_it_frames() {
     assert_eq!(BodyDecoder::until_close(9).handle_eof(), Ok(()));
 }
 
+#[test]
+fn an_error_is_final_and_stays_the_same() {
+    let mut chunked = BodyDecoder::new(BodyLength::Chunked, 9).unwrap();
+    let mut input = &b"1\r\nxX0\r\n\r\n"[..];
+    assert_eq!(chunked.decode(&mut input), Ok(BodyPart::Data(b"x")));
+    for _ in 0..3 {
+        assert_eq!(chunked.decode(&mut input), Err(HttpError::ChunkEnd));
+        assert_eq!(input, b"0\r\n\r\n", "and nothing more is read");
+    }
+    assert_eq!(chunked.decode(&mut &b""[..]), Err(HttpError::ChunkEnd));
+    assert_eq!(chunked.handle_eof(), Err(HttpError::ChunkEnd));
+}
+
 proptest! {
     /// Splitting is invisible, and what the encoder wraps the decoder unwraps.
     #[test]

@@ -105,6 +105,7 @@ fn continue_is_sent_when_the_body_is_wanted_and_only_then() {
     wanted.receive_body(at(0)).unwrap();
     wanted.handle_bytes(at(0), b"{}");
     assert_eq!(wanted.respond(at(0), &Response::empty(202)), Err(CommandError::OutOfPhase), "100 goes first");
+    assert_eq!(wanted.hand_over(at(0)), Err(CommandError::OutOfPhase), "for a stream too");
     assert_eq!(take(&mut wanted), "HTTP/1.1 100 Continue\r\n\r\n");
     assert!(matches!(wanted.poll(), Step::Request { body: b"{}", .. }));
 
@@ -134,6 +135,27 @@ fn a_head_request_gets_the_length_but_no_body() {
     assert_eq!(server.wire(), OK.strip_suffix("ok").unwrap());
     server.feed(GET);
     assert!(server.wire().ends_with(OK));
+}
+
+#[test]
+fn a_refusal_of_a_head_request_has_no_body_either() {
+    for (method, has_body) in [("HEAD", false), ("POST", true)] {
+        let mut server = Server::new(shared(ConnectionConfig::builder().body_bytes(8)));
+        server.feed(format!("{method} / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n").as_bytes());
+        assert_eq!(
+            (server.status(), server.wire().ends_with("\r\n\r\n")),
+            (Some(413), !has_body),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn a_body_of_any_size_is_written_whole() {
+    let body = "x".repeat(100_000);
+    let mut connection = at_head(GET);
+    connection.respond(at(0), &Response::text(200, body.clone())).unwrap();
+    assert!(take(&mut connection).ends_with(&format!("\r\nContent-Length: 100000\r\n\r\n{body}")));
 }
 
 #[test]
@@ -170,6 +192,17 @@ fn a_body_is_never_asked_for_further_than_the_read_ahead_behind_it() {
     let mut connection = at_head(&POST[..POST.len() - 5]);
     connection.receive_body(at(0)).unwrap();
     assert!(matches!(connection.poll(), Step::Run { read: 4101, .. }));
+}
+
+#[test]
+fn a_large_body_is_asked_for_in_pieces_of_64_kib() {
+    for (length, read) in [(65_535, 65_535), (65_536, 65_536), (65_537, 65_536)] {
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        let mut connection = at_head(head.as_bytes());
+        connection.receive_body(at(0)).unwrap();
+        let Step::Run { read: asked, .. } = connection.poll() else { panic!("{:?}", connection.poll()) };
+        assert_eq!(asked, read + 4096, "{length}");
+    }
 }
 
 #[test]
@@ -248,6 +281,13 @@ fn finish_closes_between_requests_and_waits_for_the_present_one() {
     let mut idle = Connection::new(at(0), shared(ConnectionConfig::builder()));
     idle.finish(at(0));
     assert_eq!(idle.poll(), Step::Closed(ConnectionClose::Finished));
+
+    let mut begun = Connection::new(at(0), shared(ConnectionConfig::builder()));
+    begun.handle_bytes(at(0), &GET[..1]);
+    begun.finish(at(0));
+    begun.handle_bytes(at(0), &GET[1..]);
+    begun.respond(at(0), &Response::text(200, "ok")).unwrap();
+    assert!(take(&mut begun).contains("\r\nConnection: close\r\n"), "what has begun is answered");
 
     let mut asked = at_head(GET);
     asked.finish(at(0));

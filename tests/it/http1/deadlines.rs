@@ -168,6 +168,13 @@ fn settings_are_checked_at_both_ends() {
     assert!(!ok(ConnectionConfig::builder().linger_within(day + us)));
     assert!(ok(ConnectionConfig::builder().body_bytes(0).read_ahead(1)));
     assert!(!ok(ConnectionConfig::builder().read_ahead(0)));
+    let mib = 1_048_576;
+    for (bytes, allowed) in [(mib, true), (mib + 1, false)] {
+        assert_eq!(ok(ConnectionConfig::builder().read_ahead(bytes)), allowed, "{bytes}");
+        let head = HeadLimits { head_bytes: bytes, ..HeadLimits::default() };
+        assert_eq!(ok(ConnectionConfig::builder().head(head)), allowed, "{bytes}");
+        assert_eq!(ok(ConnectionConfig::builder().body_bytes(bytes + 1023 * mib)), allowed, "{bytes}");
+    }
     let limits = HeadLimits { target_bytes: 16 * 1024 + 1, ..HeadLimits::default() };
     let error = ConnectionConfig::builder().head(limits).build().unwrap_err();
     assert_eq!(error.to_string(), "target_bytes is 16385: 16 to 16384 is allowed");

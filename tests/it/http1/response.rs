@@ -2,7 +2,7 @@
 
 use sansio_sse::http1::{
     HeadLimits, HeaderError, HttpError, RequestBuilder, RequestHead, Response, ResponseEvent, ResponseReader,
-    Version, stream_head,
+    Version, reason_phrase, stream_head,
 };
 
 use super::splits;
@@ -77,6 +77,17 @@ fn responses_are_read_the_same_whatever_the_split() {
 }
 
 #[test]
+fn a_head_tells_its_parts() {
+    let mut reader = ResponseReader::new(HeadLimits::default(), 64, "GET");
+    let mut input = &b"HTTP/1.1 431 Too Large\r\nX: 1\r\nY: 2\r\nx: 3\r\nContent-Length: 0\r\n\r\n"[..];
+    let Ok(Some(ResponseEvent::Head(head))) = reader.read(&mut input) else { panic!("no head") };
+    assert_eq!((head.status(), head.version(), head.keep_alive()), (431, Version::Http11, true));
+    assert_eq!((head.header("x"), head.header("Z")), (Some(&b"1"[..]), None));
+    assert_eq!(head.headers_named("X").collect::<Vec<_>>(), [b"1", b"3"]);
+    assert_eq!(head.headers().map(|(name, _)| name).collect::<Vec<_>>(), ["X", "Y", "x", "Content-Length"]);
+}
+
+#[test]
 fn eight_interim_responses_are_skipped_and_no_ninth() {
     let wire = |n: usize| format!("{}HTTP/1.1 204 \r\n\r\n", "HTTP/1.1 100 \r\n\r\n".repeat(n));
     assert!(read(&[wire(8).as_bytes()], "GET").is_ok());
@@ -143,6 +154,53 @@ fn nothing_that_ends_a_line_gets_into_a_head() {
     assert_eq!(built("GET", "/?a<b", "h"), Err(HeaderError::Target));
     assert_eq!(built("GET", "/", "h/x"), Err(HeaderError::Authority));
     assert!(RequestBuilder::new("GET", "/", "h").unwrap().header("host", "x").is_err());
+}
+
+#[test]
+fn every_status_that_we_know_has_the_phrase_of_the_registry_and_the_others_none() {
+    // RFC 9110 §15, RFC 6585 §4 and §5.
+    for (status, phrase) in [
+        (100, "Continue"),
+        (200, "OK"),
+        (201, "Created"),
+        (202, "Accepted"),
+        (204, "No Content"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (406, "Not Acceptable"),
+        (408, "Request Timeout"),
+        (409, "Conflict"),
+        (410, "Gone"),
+        (411, "Length Required"),
+        (412, "Precondition Failed"),
+        (413, "Content Too Large"),
+        (414, "URI Too Long"),
+        (415, "Unsupported Media Type"),
+        (417, "Expectation Failed"),
+        (421, "Misdirected Request"),
+        (422, "Unprocessable Content"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (501, "Not Implemented"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (504, "Gateway Timeout"),
+        (505, "HTTP Version Not Supported"),
+        (299, ""),
+    ] {
+        assert_eq!(reason_phrase(status), phrase, "{status}");
+    }
 }
 
 #[test]
