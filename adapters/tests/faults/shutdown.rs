@@ -1,0 +1,149 @@
+//! A server that stops while all of its streams are busy.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use sansio_sse::mcp::{HttpSse, Message, Resumption};
+use sansio_sse::{Close, CloseReason, Frame, StreamConfig};
+use sansio_sse_adapters::{Service, Session};
+
+use crate::baseline::alone_on_every_runtime;
+use crate::support::{Client, End, Events, PATIENCE, TestRuntime, TestServer, get, notification};
+
+alone_on_every_runtime![
+    what_was_accepted_before_a_shutdown_is_delivered_or_counted,
+    what_was_accepted_before_the_server_is_dropped_is_counted,
+];
+
+const READERS: usize = 8;
+const STUCK: usize = 4;
+
+/// What a handler knows of its stream in the end.
+struct Told {
+    stream: usize,
+    accepted: usize,
+    close: Close,
+}
+
+/// A server that sends without end on every stream: half of them plain ones, half sessions.
+fn busy<R: TestRuntime>(
+    start: fn(sansio_sse_adapters::ServiceBuilder) -> TestServer,
+) -> (TestServer, mpsc::Receiver<Told>) {
+    let config = StreamConfig::builder().drain_within(Duration::from_secs(1)).build().unwrap();
+    let http_sse = HttpSse {
+        stream: std::sync::Arc::new(config.clone()),
+        resumption: Resumption::ServerClosed,
+        ..HttpSse::default()
+    };
+    let (tell, told) = mpsc::channel();
+    let tell_too = tell.clone();
+    let service = Service::builder()
+        .stream(config)
+        .events("/events", move |events, head| {
+            let tell = tell.clone();
+            async move {
+                let stream = head.query().unwrap().parse().unwrap();
+                let mut accepted = 0;
+                while events.send_wait(Frame::message(&accepted.to_string())).await.is_ok() {
+                    accepted += 1;
+                }
+                let _ = tell.send(Told { stream, accepted, close: events.closed().await });
+            }
+        })
+        .http_sse("/sse", http_sse, move |mut session: Session| {
+            let tell = tell_too.clone();
+            async move {
+                // The client's name of it comes first, as a message.
+                let Some(name) = session.receive().await else { return };
+                let stream = name.method().unwrap()[2..].parse().unwrap();
+                let sender = session.sender();
+                let mut accepted = 0;
+                while sender.send(numbered(accepted)).await.is_ok() {
+                    accepted += 1;
+                }
+                let _ = tell.send(Told { stream, accepted, close: sender.closed().await });
+            }
+        });
+    (start(service), told)
+}
+
+fn numbered(n: usize) -> Message {
+    notification(n)
+}
+
+/// The stream of that number, and what its data looks like.
+fn open(server: &TestServer, stream: usize, client: Client) -> Events {
+    if stream % 2 == 0 {
+        return Events::with(client, &get(&format!("/events?{stream}"), ""));
+    }
+    let mut events = Events::with(client, &get("/sse", ""));
+    let endpoint = events.next().unwrap().data;
+    let name = crate::support::post(&endpoint, notification(stream).as_str());
+    assert_eq!(Client::connect(server.addr).request(name).status, 202);
+    events
+}
+
+fn expected(stream: usize, n: usize) -> String {
+    if stream % 2 == 0 { n.to_string() } else { numbered(n).as_str().to_owned() }
+}
+
+/// Streams that are read, and some that are not before the server has stopped: then each has got exactly the
+/// first of what was accepted, and the rest is counted.
+fn stop_in_the_middle(mut server: TestServer, told: &mpsc::Receiver<Told>, in_order: bool) {
+    let stuck: Vec<_> = (READERS..READERS + STUCK)
+        .map(|stream| open(&server, stream, Client::connect_narrow(server.addr)))
+        .collect();
+    let (begun, begins) = mpsc::channel();
+    let ended = thread::scope(|scope| {
+        let read = |stream| {
+            let mut events = open(&server, stream, Client::connect(server.addr));
+            let begun = begun.clone();
+            scope.spawn(move || {
+                for n in 0..200 {
+                    assert_eq!(events.data(), expected(stream, n));
+                }
+                begun.send(()).unwrap();
+                let (rest, end) = events.rest();
+                let all = rest.iter().zip(200..).all(|(data, n)| *data == expected(stream, n));
+                assert!(all, "stream {stream} is not in order");
+                (200 + rest.len(), end)
+            })
+        };
+        let readers: Vec<_> = (0..READERS).map(read).collect();
+        (0..READERS).for_each(|_| begins.recv_timeout(PATIENCE).unwrap());
+        server.ask_to_stop();
+        server.stopped();
+        let mut ended: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+        ended.extend(stuck.into_iter().map(|mut events| {
+            let (all, end) = events.rest();
+            (all.len(), end)
+        }));
+        ended
+    });
+    let mut counted = 0;
+    while let Ok(Told { stream, accepted, close }) = told.try_recv() {
+        let (received, end) = ended[stream];
+        assert_eq!(received + close.undelivered, accepted, "stream {stream}: {close:?}");
+        if in_order {
+            let (reason, how) = match stream < READERS {
+                true => (CloseReason::Finished, End::Terminated),
+                false => (CloseReason::DrainTimedOut, End::Eof),
+            };
+            assert_eq!((close.reason, end), (reason, how), "stream {stream}");
+        }
+        counted += 1;
+    }
+    assert!(!in_order || counted == READERS + STUCK, "{counted} handlers came to their end");
+}
+
+fn what_was_accepted_before_a_shutdown_is_delivered_or_counted<R: TestRuntime>() {
+    let (server, told) = busy::<R>(TestServer::start::<R>);
+    stop_in_the_middle(server, &told, true);
+}
+
+/// Handlers may be dropped before they can tell; those that do tell the truth.
+fn what_was_accepted_before_the_server_is_dropped_is_counted<R: TestRuntime>() {
+    let (server, told) = busy::<R>(TestServer::start_to_be_dropped::<R>);
+    stop_in_the_middle(server, &told, false);
+}
