@@ -20,9 +20,10 @@ alone_on_every_runtime![
     call_that_is_to_be_made_again_loses_nothing,
 ];
 
-/// A socket that takes one byte at a time, and fails at one call.
+/// A socket that takes a few bytes at a time, and fails at one call.
 struct Faulty<Io> {
     io: Io,
+    takes: usize,
     calls: usize,
     fault: Option<(usize, io::ErrorKind)>,
 }
@@ -48,7 +49,8 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Faulty<Io> {
 impl<Io: AsyncWrite + Unpin> AsyncWrite for Faulty<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.call()?;
-        Pin::new(&mut self.io).poll_write(cx, &buf[..1])
+        let takes = buf.len().min(self.takes);
+        Pin::new(&mut self.io).poll_write(cx, &buf[..takes])
     }
 
     fn poll_write_vectored(
@@ -81,13 +83,17 @@ impl<R: TestRuntime> Place<R> {
     }
 
     /// A stream that is driven on one end of a connection, its sender, and the other end.
-    async fn connect(&self, fault: Option<(usize, io::ErrorKind)>) -> (Driven<R>, EventSender, TcpStream) {
+    async fn connect(
+        &self,
+        takes: usize,
+        fault: Option<(usize, io::ErrorKind)>,
+    ) -> (Driven<R>, EventSender, TcpStream) {
         let client = TcpStream::connect(R::local_addr(&self.listener).unwrap()).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         let (io, _) = R::accept(&self.listener).await.unwrap();
         let clock = Clock::start();
         let stream = EventStream::new(clock.now(), Arc::default());
-        let (driver, events) = drive(clock, stream, Faulty { io, calls: 0, fault }, R::timer());
+        let (driver, events) = drive(clock, stream, Faulty { io, takes, calls: 0, fault }, R::timer());
         (driver, events, client)
     }
 }
@@ -113,7 +119,7 @@ fn driver_dropped_at_any_poll_has_sent_what_it_does_not_count<R: TestRuntime>() 
     R::block_on(async {
         let place = Place::<R>::new().await;
         for polls in 0..=500 {
-            let (mut driver, events, client) = place.connect(None).await;
+            let (mut driver, events, client) = place.connect(4, None).await;
             let mut sent = 0;
             for _ in 0..polls {
                 sent += usize::from(events.send(Frame::message(&sent.to_string())).is_ok());
@@ -136,7 +142,7 @@ const FRAMES: usize = 22;
 
 /// Sends, finishes, and fails at a call. What the client got, and the end.
 async fn fail<R: TestRuntime>(place: &Place<R>, at: usize, kind: io::ErrorKind) -> (String, Close) {
-    let (driver, events, client) = place.connect(Some((at, kind))).await;
+    let (driver, events, client) = place.connect(1, Some((at, kind))).await;
     (0..FRAMES).for_each(|n| events.send(Frame::message(&n.to_string())).unwrap());
     events.finish();
     let close = driver.await;
@@ -145,26 +151,21 @@ async fn fail<R: TestRuntime>(place: &Place<R>, at: usize, kind: io::ErrorKind) 
 }
 
 fn error_at_any_call_ends_the_stream_with_its_kind<R: TestRuntime>() {
-    use io::ErrorKind::{
-        BrokenPipe, ConnectionAborted, ConnectionReset, HostUnreachable, NetworkDown, NotConnected, Other,
-        OutOfMemory, PermissionDenied, TimedOut, UnexpectedEof, WriteZero,
-    };
     let kinds = [
-        (&[ConnectionReset, BrokenPipe, ConnectionAborted, NotConnected][..], Disconnect::Reset),
-        (&[TimedOut][..], Disconnect::TimedOut),
-        (
-            &[HostUnreachable, NetworkDown, Other, OutOfMemory, PermissionDenied, UnexpectedEof, WriteZero][..],
-            Disconnect::Io,
-        ),
+        (io::ErrorKind::ConnectionReset, Disconnect::Reset),
+        (io::ErrorKind::BrokenPipe, Disconnect::Reset),
+        (io::ErrorKind::TimedOut, Disconnect::TimedOut),
+        (io::ErrorKind::OutOfMemory, Disconnect::Io), // As which ENOBUFS comes, or as one without a name.
     ];
     R::block_on(async {
         let place = Place::<R>::new().await;
-        for (kinds, how) in kinds {
-            for (&kind, at) in kinds.iter().flat_map(|kind| (1..=200).map(move |at| (kind, at))) {
+        for (kind, how) in kinds {
+            for at in 1..=200 {
                 let (received, close) = fail(&place, at, kind).await;
                 let when = format!("{kind} at call {at}");
                 assert_eq!(close.reason, CloseReason::Disconnected(how), "{when}");
-                assert_eq!(received.len(), at - 1, "{when}");
+                // A call may also have had to wait.
+                assert!(received.len() < at, "{when}: {received:?}");
                 adds_up(&received, FRAMES, &close, &when);
             }
         }
@@ -177,7 +178,11 @@ fn call_that_is_to_be_made_again_loses_nothing<R: TestRuntime>() {
         for kind in [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock] {
             for at in 1..=200 {
                 let (received, close) = fail(&place, at, kind).await;
-                assert_eq!((close.reason, close.undelivered), (CloseReason::Finished, 0), "{kind} at call {at}");
+                assert_eq!(
+                    (close.reason, close.undelivered),
+                    (CloseReason::Finished, 0),
+                    "{kind} at call {at}"
+                );
                 assert_eq!(received, text(FRAMES));
             }
         }

@@ -76,13 +76,16 @@ fn bodies_that_drip_are_refused_at_their_deadline<R: TestRuntime>() {
 /// Sends until nothing is taken any more, and tells how much was.
 fn talk_on(client: &mut Client, what: &[u8]) -> usize {
     let mut said = 0;
-    client.io.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    client.io.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
     while said < 64 << 20 {
         match client.io.write(what) {
             Ok(n) => said += n,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
+                assert!(
+                    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset),
+                    "{error}"
+                );
                 break;
             }
         }
@@ -147,13 +150,14 @@ fn bytes_behind_an_open_stream_are_not_kept<R: TestRuntime>() {
 fn flood_of_messages_is_bounded_and_a_stream_beside_it_goes_on<R: TestRuntime>() {
     const CLIENTS: usize = 50;
     const EACH: usize = 20;
-    let limits = SessionLimits { hold_for: Duration::from_millis(100), ..SessionLimits::default() };
+    let limits = SessionLimits { hold_for: Duration::from_millis(40), ..SessionLimits::default() };
     let room = limits.max_messages.get();
     let (read, reads) = ::smol::channel::bounded::<()>(1);
     let (reading, was_read) = mpsc::channel();
     let first = Arc::new(AtomicBool::new(true));
     let on_session = move |mut session: Session| {
-        let (reads, reading, is_flooded) = (reads.clone(), reading.clone(), first.swap(false, Ordering::SeqCst));
+        let (reads, reading, is_flooded) =
+            (reads.clone(), reading.clone(), first.swap(false, Ordering::SeqCst));
         async move {
             if !is_flooded {
                 return echo(session).await;

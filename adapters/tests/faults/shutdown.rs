@@ -1,12 +1,12 @@
 //! A server that stops while all of its streams are busy.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use sansio_sse::mcp::{HttpSse, Message, Resumption};
+use sansio_sse::mcp::{HttpSse, Resumption};
 use sansio_sse::{Close, CloseReason, Frame, StreamConfig};
-use sansio_sse_adapters::{Service, Session};
+use sansio_sse_adapters::{Service, ServiceBuilder, Session};
 
 use crate::baseline::alone_on_every_runtime;
 use crate::support::{Client, End, Events, PATIENCE, TestRuntime, TestServer, get, notification};
@@ -19,6 +19,9 @@ alone_on_every_runtime![
 const READERS: usize = 8;
 const STUCK: usize = 4;
 
+/// Which message of a stream that nobody reads is larger than what the operating system keeps for a socket.
+const LARGE: usize = 20;
+
 /// What a handler knows of its stream in the end.
 struct Told {
     stream: usize,
@@ -27,12 +30,10 @@ struct Told {
 }
 
 /// A server that sends without end on every stream: half of them plain ones, half sessions.
-fn busy<R: TestRuntime>(
-    start: fn(sansio_sse_adapters::ServiceBuilder) -> TestServer,
-) -> (TestServer, mpsc::Receiver<Told>) {
+fn busy<R: TestRuntime>(start: fn(ServiceBuilder) -> TestServer) -> (TestServer, mpsc::Receiver<Told>) {
     let config = StreamConfig::builder().drain_within(Duration::from_secs(1)).build().unwrap();
     let http_sse = HttpSse {
-        stream: std::sync::Arc::new(config.clone()),
+        stream: Arc::new(config.clone()),
         resumption: Resumption::ServerClosed,
         ..HttpSse::default()
     };
@@ -45,7 +46,7 @@ fn busy<R: TestRuntime>(
             async move {
                 let stream = head.query().unwrap().parse().unwrap();
                 let mut accepted = 0;
-                while events.send_wait(Frame::message(&accepted.to_string())).await.is_ok() {
+                while events.send_wait(Frame::message(&text(stream, accepted))).await.is_ok() {
                     accepted += 1;
                 }
                 let _ = tell.send(Told { stream, accepted, close: events.closed().await });
@@ -59,7 +60,7 @@ fn busy<R: TestRuntime>(
                 let stream = name.method().unwrap()[2..].parse().unwrap();
                 let sender = session.sender();
                 let mut accepted = 0;
-                while sender.send(numbered(accepted)).await.is_ok() {
+                while sender.send(text(stream, accepted).parse().unwrap()).await.is_ok() {
                     accepted += 1;
                 }
                 let _ = tell.send(Told { stream, accepted, close: sender.closed().await });
@@ -68,11 +69,13 @@ fn busy<R: TestRuntime>(
     (start(service), told)
 }
 
-fn numbered(n: usize) -> Message {
-    notification(n)
+/// What a stream says, message by message.
+fn text(stream: usize, n: usize) -> String {
+    let len = if stream >= READERS && n == LARGE { 16 << 20 } else { 2_000 };
+    format!(r#"{{"jsonrpc":"2.0","method":"{n}","params":["{}"]}}"#, "x".repeat(len))
 }
 
-/// The stream of that number, and what its data looks like.
+/// The stream of that number, whose handler knows it by that number.
 fn open(server: &TestServer, stream: usize, client: Client) -> Events {
     if stream % 2 == 0 {
         return Events::with(client, &get(&format!("/events?{stream}"), ""));
@@ -82,10 +85,6 @@ fn open(server: &TestServer, stream: usize, client: Client) -> Events {
     let name = crate::support::post(&endpoint, notification(stream).as_str());
     assert_eq!(Client::connect(server.addr).request(name).status, 202);
     events
-}
-
-fn expected(stream: usize, n: usize) -> String {
-    if stream % 2 == 0 { n.to_string() } else { numbered(n).as_str().to_owned() }
 }
 
 /// Streams that are read, and some that are not before the server has stopped: then each has got exactly the
@@ -101,11 +100,11 @@ fn stop_in_the_middle(mut server: TestServer, told: &mpsc::Receiver<Told>, in_or
             let begun = begun.clone();
             scope.spawn(move || {
                 for n in 0..200 {
-                    assert_eq!(events.data(), expected(stream, n));
+                    assert_eq!(events.data(), text(stream, n));
                 }
                 begun.send(()).unwrap();
                 let (rest, end) = events.rest();
-                let all = rest.iter().zip(200..).all(|(data, n)| *data == expected(stream, n));
+                let all = rest.iter().zip(200..).all(|(data, n)| *data == text(stream, n));
                 assert!(all, "stream {stream} is not in order");
                 (200 + rest.len(), end)
             })
