@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod applications;
 mod baseline;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the other tests need more of it")]
 #[path = "../it/support.rs"]
