@@ -26,7 +26,7 @@ fn application_that_panics_before_it_begins_costs_one_connection<R: TestRuntime>
     let service = Service::builder()
         .http_sse("/sse", HttpSse::default(), move |session| {
             let nth = opened.fetch_add(1, Ordering::Relaxed);
-            every_other(session, nth % 2 == 0)
+            every_other(session, nth.is_multiple_of(2))
         })
         .events("/panic", |events, head| {
             assert!(head.query().is_some(), "asked to");

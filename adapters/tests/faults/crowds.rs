@@ -98,7 +98,7 @@ fn descriptors_that_run_out_hurt_nobody_who_is_connected<R: TestRuntime>() {
         thread::sleep(Duration::from_millis(50));
     }
     let (took, used) = (began.elapsed(), cpu() - used);
-    assert!(used < took / 3, "{used:?} of processor time in {took:?}: it spins");
+    assert!(used < took / 6, "{used:?} of processor time in {took:?}: it spins");
     assert!(outside.iter_mut().all(|client| !client.has_answer()));
     drop(exhausted);
 

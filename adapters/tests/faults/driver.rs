@@ -15,7 +15,7 @@ use crate::baseline::alone_on_every_runtime;
 use crate::support::{PATIENCE, TestRuntime};
 
 alone_on_every_runtime![
-    driver_dropped_at_any_poll_has_sent_what_it_does_not_count,
+    driver_dropped_at_some_poll_has_sent_what_it_does_not_count,
     error_at_any_call_ends_the_stream_with_its_kind,
     call_that_is_to_be_made_again_loses_nothing,
 ];
@@ -115,10 +115,11 @@ fn adds_up(received: &str, sent: usize, close: &Close, when: &str) {
     assert_eq!(received.matches("\n\n").count() + close.undelivered, sent, "{when}: {close:?}");
 }
 
-fn driver_dropped_at_any_poll_has_sent_what_it_does_not_count<R: TestRuntime>() {
+fn driver_dropped_at_some_poll_has_sent_what_it_does_not_count<R: TestRuntime>() {
     R::block_on(async {
         let place = Place::<R>::new().await;
-        for polls in 0..=500 {
+        // Every poll is tried in memory.
+        for polls in (0..=500).step_by(7) {
             let (mut driver, events, client) = place.connect(4, None).await;
             let mut sent = 0;
             for _ in 0..polls {

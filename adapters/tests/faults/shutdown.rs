@@ -77,7 +77,7 @@ fn text(stream: usize, n: usize) -> String {
 
 /// The stream of that number, whose handler knows it by that number.
 fn open(server: &TestServer, stream: usize, client: Client) -> Events {
-    if stream >= READERS || stream % 2 == 0 {
+    if stream >= READERS || stream.is_multiple_of(2) {
         return Events::with(client, &get(&format!("/events?{stream}"), ""));
     }
     let mut events = Events::with(client, &get("/sse", ""));
