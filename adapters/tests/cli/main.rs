@@ -101,6 +101,51 @@ fn the_childs_exit_ends_the_session_after_its_last_words() {
 }
 
 #[test]
+fn a_child_that_dies_in_the_middle_of_a_message_ends_its_session_without_the_half() {
+    let whole = r#"{"jsonrpc":"2.0","method":"whole"}"#;
+    let half = r#"{"jsonrpc":"2.0","method":"ha"#;
+    for (runtime, dies) in
+        RUNTIMES.into_iter().flat_map(|runtime| ["exit 3", "kill -9 $$"].map(|d| (runtime, d)))
+    {
+        let script = format!(
+            "read line; [ \"${{line%dies*}}\" = \"$line\" ] && exec cat; echo '{whole}'; printf '%s' '{half}'; {dies}"
+        );
+        let program = Program::start(&["--runtime", runtime, "--", "sh", "-c", &script]);
+        let mut beside = Client::open(&program);
+        let mut client = Client::open(&program);
+        // The other session's child takes this line and lives.
+        beside.send(r#"{"jsonrpc":"2.0","method":"first"}"#);
+        client.send(r#"{"jsonrpc":"2.0","method":"dies"}"#);
+        assert_eq!(client.message(), whole);
+        assert!(client.ends_with_last_chunk(), "{runtime}, {dies}: in order");
+        assert!(!client.everything().contains(half), "{runtime}, {dies}: {}", client.everything());
+        beside.send(r#"{"jsonrpc":"2.0","method":"still here"}"#);
+        assert_eq!(beside.message(), r#"{"jsonrpc":"2.0","method":"still here"}"#);
+        wait_until("one child", || children_of(program.pid()).len() == 1);
+        assert!(program.stop().log.contains("is no message: dropped"));
+    }
+}
+
+#[test]
+fn a_signal_in_a_burst_of_messages_stops_it_in_order() {
+    for runtime in RUNTIMES {
+        let flood = r#"{"jsonrpc":"2.0","method":"flood"}"#;
+        let program = Program::start(&["--runtime", runtime, "--", "yes", flood]);
+        let mut clients: Vec<_> = (0..3).map(|_| Client::open(&program)).collect();
+        for client in &mut clients {
+            assert_eq!(client.message(), flood);
+        }
+        let stopped = program.stop();
+        assert_eq!(stopped.code, Some(0), "{}", stopped.log);
+        for client in &clients {
+            assert!(client.ends_with_last_chunk(), "the stream was finished, not cut");
+        }
+        let closes = stopped.log.lines().filter(|line| line.contains("response ended")).collect::<Vec<_>>();
+        assert!(closes.len() == 3 && closes.iter().all(|line| line.contains("undelivered=0")), "{closes:?}");
+    }
+}
+
+#[test]
 fn the_childs_standard_error_goes_to_the_log_and_to_no_client() {
     let program = Program::start(&["--", "sh", "-c", "echo secret >&2; exec cat"]);
     let mut client = Client::open(&program);

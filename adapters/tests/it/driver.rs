@@ -16,6 +16,7 @@ use sansio_sse_adapters::{Clock, Driver, EventSender, Timer, drive};
 #[derive(Default)]
 struct Peer {
     calls: usize,
+    writes: usize,
     polls_of_timer: usize,
     written: Vec<u8>,
     /// From which call on, what fails; a call is a read or a write.
@@ -37,12 +38,12 @@ impl Fake {
         look(&mut self.0.lock().unwrap())
     }
 
-    fn call(&self) -> io::Result<usize> {
+    fn call(&self) -> io::Result<()> {
         self.with(|peer| {
             peer.calls += 1;
             match peer.fault {
                 Some((at, kind)) if peer.calls == at || (peer.calls > at && !peer.once) => Err(kind.into()),
-                Some(_) | None => Ok(peer.calls),
+                Some(_) | None => Ok(()),
             }
         })
     }
@@ -52,16 +53,17 @@ impl AsyncRead for Fake {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.call() {
             Err(error) => Poll::Ready(Err(error)),
-            Ok(_) => Poll::Pending,
+            Ok(()) => Poll::Pending,
         }
     }
 }
 
 impl AsyncWrite for Fake {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let call = self.call()?;
+        self.call()?;
         self.with(|peer| {
-            if peer.hesitates && call % 2 == 0 {
+            peer.writes += 1;
+            if peer.hesitates && peer.writes % 2 == 0 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -103,12 +105,16 @@ impl Wake for Counter {
 const FRAMES: usize = 22;
 
 fn begin(fake: &Fake) -> (Driver<EventStream, Fake, Fake>, EventSender) {
+    begin_with(fake, &(0..FRAMES).map(|n| n.to_string()).collect::<Vec<_>>())
+}
+
+fn begin_with(fake: &Fake, said: &[String]) -> (Driver<EventStream, Fake, Fake>, EventSender) {
     let clock = Clock::start();
     let config = StreamConfig::builder().keep_alive(KeepAlive::Comment(Duration::from_secs(3_600)));
     let stream = EventStream::new(clock.now(), Arc::new(config.build().unwrap()));
     let (driver, events) = drive(clock, stream, fake.clone(), fake.clone());
-    for n in 0..FRAMES {
-        events.send(Frame::message(&n.to_string())).unwrap();
+    for text in said {
+        events.send(Frame::message(text)).unwrap();
     }
     (driver, events)
 }
@@ -145,10 +151,13 @@ fn end(events: &EventSender) -> Close {
 
 #[test]
 fn driver_dropped_at_any_poll_abandons_its_stream() {
-    for polls in 0..200 {
+    // Few and long, so that the last poll comes before the last byte.
+    let said: Vec<_> = (0..8).map(|n| format!("{n:060}")).collect();
+    let whole: String = said.iter().map(|text| format!("data: {text}\n\n")).collect();
+    for polls in 0..=500 {
         let fake = Fake::default();
         fake.with(|peer| (peer.takes, peer.hesitates) = (1, true));
-        let (mut driver, events) = begin(&fake);
+        let (mut driver, events) = begin_with(&fake, &said);
         let closed = events.clone();
         let mut closed = pin!(closed.closed());
         let woken = Arc::new(Counter::default());
@@ -166,9 +175,10 @@ fn driver_dropped_at_any_poll_abandons_its_stream() {
         };
         assert_eq!(close.reason, CloseReason::Abandoned);
         let written = fake.with(|peer| String::from_utf8(peer.written.clone()).unwrap());
-        assert!(whole().starts_with(&written), "{written}");
+        assert!(whole.starts_with(&written), "{written}");
+        assert_eq!(written.len(), polls, "a byte a poll");
         let delivered = written.matches("\n\n").count();
-        assert_eq!(close.undelivered, FRAMES - delivered, "{polls} polls");
+        assert_eq!(close.undelivered, said.len() - delivered, "{polls} polls");
         assert!(events.send(Frame::message("late")).is_err());
     }
 }
@@ -183,7 +193,7 @@ fn error_at_any_call_closes_with_its_kind() {
         (&[TimedOut][..], Disconnect::TimedOut),
         (&[Other, OutOfMemory][..], Disconnect::Io),
     ] {
-        for (&kind, at) in kinds.iter().flat_map(|kind| (1..200).map(move |at| (kind, at))) {
+        for (&kind, at) in kinds.iter().flat_map(|kind| (1..=200).map(move |at| (kind, at))) {
             let fake = Fake::default();
             fake.with(|peer| (peer.takes, peer.fault) = (1, Some((at, kind))));
             let (mut driver, events) = begin(&fake);

@@ -5,6 +5,8 @@ mod support;
 
 mod closing;
 mod driver;
+mod everywhere;
 mod loopback;
+mod memory;
 mod refusals;
 mod resume;
