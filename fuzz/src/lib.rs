@@ -1,6 +1,7 @@
 //! What is fuzzed: each target is a function of bytes that panics when its law, the first line of its doc, is
 //! broken. `cargo fuzz run` feeds them; `tests/replay.rs` does on stable.
 
+mod event_stream;
 pub mod json;
 mod last_event_id;
 pub mod peer;
@@ -8,6 +9,7 @@ pub mod reference;
 mod round_trip;
 mod sessions;
 
+pub use event_stream::event_stream;
 pub use last_event_id::last_event_id;
 pub use round_trip::round_trip;
 pub use sessions::sessions;
@@ -15,17 +17,13 @@ pub use sessions::sessions;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sansio_sse::http1::{
     Connection, ConnectionConfig, HeadLimits, RequestHead, Response, ResponseEvent, ResponseReader,
     Step as HttpStep,
 };
 use sansio_sse::mcp::{HttpSse, Message, MessageError, MessageKind, Route, Routes};
-use sansio_sse::{
-    AccessRules, Decoder, Disconnect, EventStream, Frame, KeepAlive, LastEventId, Manner, Step, StreamConfig,
-    Tick, TooLarge,
-};
+use sansio_sse::{AccessRules, Decoder, LastEventId, Tick, TooLarge};
 
 use peer::Understood;
 use reference::Said;
@@ -259,60 +257,5 @@ pub fn route(data: &[u8]) {
     assert!(["localhost", "127.0.0.1", "[::1]"].contains(&host), "{authority}");
     if let Some(origin) = head.header("origin") {
         assert!(origin.to_ascii_lowercase().windows(host.len()).any(|part| part == host.as_bytes()));
-    }
-}
-
-/// Whatever is done to it, a stream loses and doubles nothing, closes once, and keeps to its deadlines.
-pub fn event_stream(data: &[u8]) {
-    let ms = Duration::from_millis;
-    let config = StreamConfig::builder()
-        .keep_alive(KeepAlive::Comment(ms(40)))
-        .stall_after(Some(ms(90)))
-        .lag_after(Some(ms(300)))
-        .drain_within(ms(50))
-        .max_queued(NonZeroUsize::new(8).unwrap(), NonZeroUsize::new(400).unwrap());
-    let mut stream = EventStream::new(Tick::ZERO, Arc::new(config.build().unwrap()));
-    let (mut now, mut accepted, mut wire) = (Tick::ZERO, Vec::new(), Vec::new());
-    for operation in data.chunks_exact(2) {
-        let (what, amount) = (operation[0] % 16, operation[1]);
-        let closed = stream.closed().copied();
-        match what {
-            0..=5 => {
-                let frame =
-                    Frame::message(&format!("{}-{}", accepted.len(), "x".repeat(usize::from(amount))));
-                if stream.push(now, frame.clone()).is_ok() {
-                    accepted.push(frame);
-                }
-            }
-            6..=10 => {
-                let Step::Run { bytes, .. } = stream.poll() else { continue };
-                let offered: Vec<u8> = bytes.pieces().flatten().copied().collect();
-                assert_eq!(offered.len(), bytes.len());
-                let taken = offered.len() * usize::from(amount) / 255;
-                wire.extend_from_slice(&offered[..taken]);
-                stream.handle_wrote(now, taken);
-            }
-            11 | 12 => now = now + ms(u64::from(amount)),
-            13 => {
-                stream.handle_timeout(now);
-                assert!(stream.deadline().is_none_or(|(at, _)| at > now), "a deadline that is over");
-            }
-            14 if amount < 16 => stream.handle_disconnect(now, Disconnect::Reset),
-            15 if amount < 32 => stream.finish(now),
-            _ => stream.handle_timeout(Tick::ZERO),
-        }
-        if let Some(closed) = closed {
-            assert_eq!(stream.closed(), Some(&closed), "a close that changed");
-        }
-    }
-    // Keep-alives stand between frames only, so that without them the wire is a prefix of the frames.
-    let wire = String::from_utf8(wire).unwrap();
-    let said: String = wire.split_inclusive("\n\n").filter(|block| !block.starts_with(':')).collect();
-    let all: String = accepted.iter().map(|frame| std::str::from_utf8(frame.as_bytes()).unwrap()).collect();
-    assert!(all.starts_with(&said), "{said:?} is not how {all:?} begins");
-    let whole = said.matches("\n\n").count();
-    if let Some(close) = stream.closed() {
-        assert_eq!(whole + close.undelivered, accepted.len());
-        assert!(close.manner == Manner::Abort || close.undelivered == 0);
     }
 }
