@@ -36,7 +36,9 @@ pub fn event_stream(data: &[u8]) {
         let n = usize::from(amount);
         let op = match what {
             0..=4 => Op::Push { size: n, id: None },
-            5..=8 => Op::Push { size: n, id: Some(EventId { stream: u64::MAX >> (amount % 64), seq: nth as u64 }) },
+            5..=8 => {
+                Op::Push { size: n, id: Some(EventId { stream: u64::MAX >> (amount % 64), seq: nth as u64 }) }
+            }
             9..=12 => Op::Wrote { n },
             13..=15 => Op::Wrote { n: usize::MAX },
             16..=18 => {
