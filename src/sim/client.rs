@@ -140,6 +140,11 @@ impl Client {
         self.config.posts.is_empty() && self.post.is_none()
     }
 
+    /// Gives it one thing more to say.
+    pub fn say(&mut self, message: String) {
+        self.config.posts.push_back(message);
+    }
+
     /// Whether it hung up for good.
     #[must_use]
     pub fn has_left(&self) -> bool {

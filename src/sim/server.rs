@@ -243,11 +243,10 @@ impl<A: Application> Server<A> {
         let attachment = match last {
             None => loop {
                 // A generator that repeats itself now and then: a used id is refused, and drawn anew.
-                let (id, number) = if self.rng.one_in(16) && !self.live.is_empty() {
-                    let taken: Vec<SessionId> = self.live.keys().cloned().collect();
-                    (self.rng.pick(&taken).unwrap_or_else(|| SessionId::from_random([0; 16])), 0)
-                } else {
-                    (SessionId::from_random(self.rng.bytes()), self.rng.next())
+                let used = self.live.keys().find(|id| self.sessions.contains(id)).cloned();
+                let (id, number) = match used {
+                    Some(used) if self.rng.one_in(16) => (used, 0),
+                    Some(_) | None => (SessionId::from_random(self.rng.bytes()), self.rng.next()),
                 };
                 match self.sessions.open(now, id.clone(), number) {
                     Ok(attachment) => {

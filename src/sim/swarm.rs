@@ -17,7 +17,9 @@ use self::chatter::Chatter;
 use self::draw::Draw;
 use self::person::Person;
 use self::weather::Weather;
-use super::{Attacker, Client, ClockFaults, Fault, FaultCounts, Law, Pace, Rng, Server, Violation, World};
+use super::{
+    Attacker, Client, ClockFaults, Fault, FaultCounts, Law, Pace, Rng, Server, Violation, World, request,
+};
 use crate::mcp::{Message, SessionId};
 use crate::{Close, CloseReason, Disconnect, Event, EventId, Frame, Tick};
 
@@ -232,9 +234,26 @@ impl Swarm {
             }
         });
         self.world.tell_servers(|server, _| server.app.silent = true);
-        let calm = self.world.now() + Duration::from_secs(12);
+        let settled = self.world.now() + Duration::from_secs(5);
+        self.world.run_until(settled)?;
+        let late = self.answered(|status| status == 408);
+        let mut number = 1_000_000;
+        self.world.tell_clients(|person, _| {
+            if let Person::Client(client) = person {
+                number += 1;
+                client.say(request(number, "in peace", "[]"));
+            }
+        });
+        let calm = self.world.now() + Duration::from_secs(7);
         self.world.run_until(calm)?;
         self.all_is_heard(true)?;
+        // I10: however its bytes were cut, what an honest client asks is understood, and in peace in time.
+        if self.answered(|status| !matches!(status, 200 | 202 | 204 | 404 | 408 | 503)) > 0 {
+            return Err(self.broke(Law::I10, String::from("an honest request was refused")));
+        }
+        if self.answered(|status| status == 408) > late {
+            return Err(self.broke(Law::I10, String::from("an honest request was not complete in peace")));
+        }
         // The end: nothing is left.
         self.world.tell_servers(Server::finish);
         let closed = self.world.now() + Duration::from_secs(5);
@@ -251,6 +270,19 @@ impl Swarm {
             return Err(self.broke(Law::I13, format!("{} connections are left", self.world.open())));
         }
         Ok(())
+    }
+
+    /// How often clients were answered like this.
+    fn answered(&self, like: impl Fn(u16) -> bool) -> u64 {
+        let clients = self.world.clients().filter_map(|person| match person {
+            Person::Client(client) => Some(client),
+            Person::Attacker(_) => None,
+        });
+        clients
+            .flat_map(|client| client.statuses())
+            .filter(|(status, _)| like(*status))
+            .map(|(_, times)| times)
+            .sum()
     }
 
     /// I2, I11, I12 from end to end. In peace, besides, nobody who is there has missed anything.
