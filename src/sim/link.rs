@@ -267,9 +267,7 @@ impl Link {
             });
             self.broken = Some(Disconnect::Reset);
             if self.rng.one_in(2) {
-                // A reset overtakes what was not read yet.
-                (self.read, self.held, self.overtaken) = (0, 0, true);
-                self.on_the_way.clear();
+                self.overtake();
             }
             return true;
         }
@@ -288,6 +286,19 @@ impl Link {
             self.vanished = Some(now);
         }
         false
+    }
+
+    /// Resets the connection now, and loses what is on the way.
+    pub fn cut(&mut self) {
+        self.counts.add(Fault::ResetInside);
+        self.broken.get_or_insert(Disconnect::Reset);
+        self.overtake();
+    }
+
+    /// A reset overtakes what was not read yet.
+    fn overtake(&mut self) {
+        (self.read, self.held, self.overtaken) = (0, 0, true);
+        self.on_the_way.clear();
     }
 
     /// The writer closes its side: what is on the way still arrives, and the end behind it.

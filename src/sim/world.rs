@@ -59,7 +59,7 @@ type MakeLinks = Box<dyn FnMut(usize, Tick, &mut Rng) -> [Faults; 2] + Send>;
 ///
 /// Time moves only when nobody has anything to do, and then exactly to the earliest moment at which somebody will:
 /// a byte arrives, a stall ends, a deadline is to be served. Everything is drawn from one seed: the same seed is the
-/// same run, byte for byte. `examples` of whole programs: [`Server`](super::Server), [`Client`](super::Client).
+/// same run, byte for byte. A [`Server`](super::Server) and a [`Client`](super::Client) are programs to begin with.
 pub struct World<S, C> {
     now: Tick,
     servers: Vec<Host<S>>,
@@ -223,6 +223,14 @@ impl<S: Program, C: Program> World<S, C> {
         }
         for host in &mut self.servers {
             (host.pace, host.clock) = (Pace::Exact, ClockFaults::default());
+        }
+    }
+
+    /// Resets every connection at this very moment.
+    pub fn cut(&mut self) {
+        for wire in &mut self.wires {
+            wire.up.cut();
+            wire.down.cut();
         }
     }
 

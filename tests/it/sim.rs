@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sansio_sse::http1::RequestBuilder;
-use sansio_sse::mcp::{HttpSse, Message, PublicBase, SessionEnd, SessionId};
+use sansio_sse::mcp::{HttpSse, Message, PublicBase, Resumption, SessionEnd, SessionId};
 use sansio_sse::sim::{
     Application, Client, ClientConfig, Conn, End, Faults, Link, Op, Outbox, Pace, Program, Rng, Server,
     ServerConfig, Setup, Spot, Wish, World, drive, request, run,
@@ -222,7 +222,7 @@ fn three_hundred_sessions_at_once_over_links_that_are_cut_each_hear_all_that_was
             out.send(session, Message::parse(answer.as_bytes()).unwrap());
         }
     }
-    let http_sse = HttpSse { resumption: sansio_sse::mcp::Resumption::Always, ..HttpSse::default() };
+    let http_sse = HttpSse { resumption: Resumption::Always, ..HttpSse::default() };
     let mut world = World::new(300);
     let config = ServerConfig { http_sse, late_by: Some(Duration::ZERO), ..ServerConfig::default() };
     world.add_server(Server::new(Echo, config, Rng::new(1)));
@@ -246,6 +246,52 @@ fn three_hundred_sessions_at_once_over_links_that_are_cut_each_hear_all_that_was
         let said = server.said(last.session.as_ref().unwrap());
         let heard: Vec<&str> = last.events.iter().map(|event| &*event.data).collect();
         assert_eq!(heard, said.iter().map(Message::as_str).collect::<Vec<_>>());
+    }
+}
+
+/// Every connection is reset at the same moment, under load; all come back, and nobody misses anything.
+#[test]
+fn a_herd_that_is_cut_off_at_one_tick_comes_back_and_hears_exactly_what_follows() {
+    struct Ticker(u32, Vec<SessionId>);
+    impl Application for Ticker {
+        fn handle_opened(&mut self, _: Tick, session: &SessionId, _: &mut Outbox) {
+            self.1.push(session.clone());
+        }
+        fn handle_message(&mut self, _: Tick, _: &SessionId, _: &Message, _: &mut Outbox) {}
+        fn deadline(&self) -> Option<Tick> {
+            (self.0 < 100).then(|| at(1) + Duration::from_millis(50) * self.0)
+        }
+        fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {
+            if self.deadline().is_some_and(|due| due <= now) {
+                let text = format!(r#"{{"jsonrpc":"2.0","method":"tick","params":[{}]}}"#, self.0);
+                self.0 += 1;
+                for session in &self.1 {
+                    out.send(session, Message::parse(text.as_bytes()).unwrap());
+                }
+            }
+        }
+    }
+    let http_sse = HttpSse { resumption: Resumption::Always, ..HttpSse::default() };
+    let mut world = World::new(5);
+    let config = ServerConfig { http_sse, late_by: Some(Duration::ZERO), ..ServerConfig::default() };
+    world.add_server(Server::new(Ticker(0, Vec::new()), config, Rng::new(1)));
+    for seed in 0..200 {
+        world.add_client(client(ClientConfig { seed, ..ClientConfig::default() }));
+    }
+    world.set_links(|_, _, _| {
+        let late = Faults { latency: Duration::from_millis(15), ..Faults::default() };
+        [late.clone(), late]
+    });
+    for cut in [2, 3] {
+        world.run_until(at(cut)).unwrap();
+        world.cut();
+    }
+    world.run_until(at(60)).unwrap();
+    assert_eq!(world.server(0).unwrap().ends().sessions, 200, "nobody had to begin again");
+    for client in world.clients() {
+        let [heard] = client.heard() else { panic!("one session each") };
+        assert_eq!(heard.events.len(), 100);
+        assert!(heard.events.iter().enumerate().all(|(n, event)| event.data.ends_with(&format!("[{n}]}}"))));
     }
 }
 
