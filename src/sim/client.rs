@@ -140,6 +140,12 @@ impl Client {
         self.config.posts.is_empty() && self.post.is_none()
     }
 
+    /// Whether a response is open to it now.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| matches!(source.poll(), Want::Run { .. }))
+    }
+
     /// Gives it one thing more to say.
     pub fn say(&mut self, message: String) {
         self.config.posts.push_back(message);

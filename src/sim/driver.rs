@@ -50,8 +50,7 @@ pub fn drive(setup: &Setup, script: &[(u64, Op)], pace: Pace, link: &mut Link, u
         while let Some((_, op)) = script.next_if(|(at, _)| *at <= now.as_micros()) {
             stream.apply(now, *op);
         }
-        loop {
-            let Step::Run { bytes, .. } = stream.poll() else { break };
+        while let Step::Run { bytes, .. } = stream.poll() {
             let offer: Vec<u8> = bytes.pieces().flatten().copied().collect();
             if let Some(how) = link.broken(now) {
                 stream.handle_disconnect(now, how);

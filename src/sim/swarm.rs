@@ -317,7 +317,8 @@ impl Swarm {
                     let what = format!("{id}: number {at} heard is {}, but {said} was said", event.data);
                     return Err(self.broke(Law::I12, what));
                 }
-                let is_last = at + 1 == client.heard().len() && !client.has_left();
+                // Between two responses something may wait for the next one.
+                let is_last = at + 1 == client.heard().len() && client.is_listening();
                 if peace && is_last && alive.contains(&id) && heard.events.len() < said.len() {
                     let what = format!("{id}: {} of {} were heard in peace", heard.events.len(), said.len());
                     return Err(self.broke(Law::I2, what));
