@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use sansio_sse::{Decoded, Decoder, Event, LastEventId, TooLarge};
+use sansio_sse::{Decoded, Decoder, Event, LastEventId, LastEventIdError, TooLarge};
 
 use crate::cases;
 
@@ -198,6 +198,43 @@ fn replacement_characters_count_as_the_bytes_that_they_take() {
     for cut in cases::cuts(body) {
         assert_eq!(run(12, &cut).failed, Some(TooLarge::Event { limit: 12 }));
         assert_eq!(run(13, &cut).events()[0].1, "\u{FFFD}".repeat(4));
+    }
+}
+
+#[test]
+fn text_that_grows_by_its_replacement_characters_counts_as_it_has_grown() {
+    for (line, fits) in
+        [(&b":\xFF\xFF\xFF\n"[..], 9), (b"event:\xFF\xFF\xFF\xFF\n", 12), (b"data:\xFF\xFF\xFF\xFF\n", 13)]
+    {
+        assert_eq!(run(fits, &[line]).failed, None, "{}", line.escape_ascii());
+        for limit in [fits - 1, fits - 2] {
+            let failed = run(limit, &[line]).failed;
+            assert_eq!(failed, Some(TooLarge::Event { limit }), "{}", line.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn an_id_to_resume_from_is_what_a_header_can_carry() {
+    let longest = "x".repeat(LastEventId::MAX_LEN);
+    assert!(LastEventId::new(&longest).is_ok());
+    for (id, error) in [
+        ("", LastEventIdError::Empty),
+        (&*format!("{longest}x"), LastEventIdError::TooLong { limit: LastEventId::MAX_LEN }),
+        ("a\r", LastEventIdError::Forbidden { at: 1 }),
+        ("ab\n", LastEventIdError::Forbidden { at: 2 }),
+        ("\0", LastEventIdError::Forbidden { at: 0 }),
+    ] {
+        assert_eq!(LastEventId::new(id), Err(error), "{id:?}");
+    }
+}
+
+#[test]
+fn an_event_that_is_kept_is_the_one_that_was_lent() {
+    let mut decoder = Decoder::new(NonZeroUsize::MAX);
+    for mut input in [&b"id:7\ndata:1\n\n"[..], b"event:tick\ndata:2\n\n"] {
+        let Some(Ok(Decoded::Event(lent))) = decoder.decode(&mut input) else { panic!("no event") };
+        assert_eq!(Event::from(lent).as_ref(), lent);
     }
 }
 

@@ -28,3 +28,5 @@ mod sessions;
 mod sessions_model;
 mod source;
 mod stream;
+#[cfg(feature = "mcp")]
+mod texts;
