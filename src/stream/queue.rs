@@ -235,46 +235,40 @@ impl Queue {
 /// taken with [`handle_wrote`](crate::EventStream::handle_wrote).
 #[derive(Clone, Copy)]
 pub struct Transmit<'a> {
-    queue: Option<&'a Queue>,
+    queue: &'a Queue,
     /// Entries that may be offered.
     entries: usize,
 }
 
 impl<'a> Transmit<'a> {
     pub(super) fn new(queue: &'a Queue, entries: usize) -> Transmit<'a> {
-        Transmit { queue: Some(queue), entries }
+        Transmit { queue, entries }
     }
 
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        self.queue.is_none_or(Queue::is_empty)
+        self.queue.is_empty()
     }
 
     /// How many bytes are offered.
     #[must_use]
     pub fn len(self) -> usize {
-        match self.queue {
-            None => 0,
-            Some(queue) if self.entries >= queue.entries.len() => queue.len,
-            Some(queue) => {
-                queue.entries.iter().take(self.entries).map(Entry::len).sum::<usize>() - queue.taken
-            }
+        let queue = self.queue;
+        if self.entries >= queue.entries.len() {
+            return queue.len;
         }
+        queue.entries.iter().take(self.entries).map(Entry::len).sum::<usize>() - queue.taken
     }
 
     /// The bytes as slices, in order; none of them empty.
     pub fn pieces(self) -> impl Iterator<Item = &'a [u8]> {
-        let mut skip = self.queue.map_or(0, |queue| queue.taken);
-        self.queue
-            .into_iter()
-            .flat_map(move |queue| queue.entries.iter().take(self.entries))
-            .flat_map(Entry::parts)
-            .filter_map(move |part| {
-                let skipped = skip.min(part.len());
-                skip -= skipped;
-                Some(&part[skipped..]).filter(|rest| !rest.is_empty())
-            })
+        let mut skip = self.queue.taken;
+        self.queue.entries.iter().take(self.entries).flat_map(Entry::parts).filter_map(move |part| {
+            let skipped = skip.min(part.len());
+            skip -= skipped;
+            Some(&part[skipped..]).filter(|rest| !rest.is_empty())
+        })
     }
 }
 

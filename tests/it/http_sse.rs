@@ -272,7 +272,7 @@ fn hurt_11_what_is_sent_while_no_response_runs_is_said_in_the_next_one() {
 fn a_session_outlives_its_response_only_where_its_end_keeps_it() {
     let (off, server, always) = (Resumption::Off, Resumption::ServerClosed, Resumption::Always);
     let cut = |how| move |stream: &mut SessionStream| stream.handle_disconnect(at(1), how);
-    let ends: [(&str, &dyn Fn(&mut SessionStream), &[Resumption]); 4] = [
+    let ends: [(&str, &End, &[Resumption]); 4] = [
         ("a lost connection", &cut(Disconnect::TimedOut), &[server, always]),
         ("a closed connection", &cut(Disconnect::Reset), &[always]),
         ("a dropped driver", &|stream| stream.handle_abandoned(at(1)), &[always]),
@@ -419,6 +419,9 @@ fn check(wire: &str) {
 }
 
 // ---- helpers ----
+
+/// An end of the response that runs.
+type End = dyn Fn(&mut SessionStream);
 
 fn at(ms: u64) -> Tick {
     Tick::ZERO + Duration::from_millis(ms)

@@ -31,3 +31,5 @@ mod sessions_model;
 mod sim;
 mod source;
 mod stream;
+#[cfg(feature = "mcp")]
+mod texts;

@@ -248,7 +248,9 @@ fn s7_s8_a_full_queue_and_a_closed_stream_hand_the_frame_back() {
     take(&mut stream, 1, 1);
     stream.push(at(1), frame.clone()).unwrap();
     stream.abort(at(2));
-    assert_eq!(stream.push(at(2), frame.clone()), Err(PushError::Closed(frame)));
+    let error = stream.push(at(2), frame.clone()).unwrap_err();
+    assert_eq!(error, PushError::Closed(frame.clone()));
+    assert_eq!(error.into_frame(), frame);
 }
 
 #[test]

@@ -215,10 +215,14 @@ fn the_end_of_the_input_is_no_end_of_the_answer() {
         (&POST[..POST.len() - 1], ConnectionClose::Truncated),
         (GET, ConnectionClose::PeerClosed),
     ] {
-        let mut server = Server::default();
-        server.feed(input);
-        server.connection.handle_eof(server.now);
-        assert_eq!(server.closed(), Some(close), "{input:?}");
+        for told in
+            [Connection::handle_eof, |c: &mut Connection, now| c.handle_disconnect(now, Disconnect::Eof)]
+        {
+            let mut server = Server::default();
+            server.feed(input);
+            told(&mut server.connection, server.now);
+            assert_eq!(server.closed(), Some(close), "{input:?}");
+        }
     }
     // While two requests wait: both are answered.
     let mut connection = at_head(&[GET, GET].concat());

@@ -60,6 +60,7 @@ fn responses_are_read_the_same_whatever_the_split() {
         ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Err(HttpError::TransferEncoding)),
         ("HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n", Err(HttpError::HeaderLine)),
         ("HTTP/1.1 200 OK\n\n", Err(HttpError::BareLineEnd { at: 15 })),
+        ("HTTP/1.1\r\n\r\n", Err(HttpError::StatusLine)),
         ("HTTP/1.1 20 OK\r\n\r\n", Err(HttpError::StatusLine)),
         ("HTTP/1.1 600 OK\r\n\r\n", Err(HttpError::StatusLine)),
         ("ICY 200 OK\r\n\r\n", Err(HttpError::StatusLine)),
@@ -115,6 +116,12 @@ fn the_limit_of_a_body_can_be_set_by_its_head() {
     reader.limit_body(4);
     assert_eq!(reader.read(&mut input), Ok(Some(ResponseEvent::Body(b"long"))));
     assert_eq!(reader.read(&mut input), Err(HttpError::BodyTooLarge { limit: 4 }));
+}
+
+#[test]
+fn a_response_has_the_media_type_that_it_was_given() {
+    let response = Response::new(200, "text/css", &b"a{}"[..]).unwrap();
+    assert_eq!((response.status(), response.body()), (200, &b"a{}"[..]));
 }
 
 #[test]

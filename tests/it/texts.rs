@@ -1,0 +1,178 @@
+//! What people read: every error and every end says itself in half a line, and its parts are in it.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use sansio_sse::http1::{CommandError, HeaderError, HttpError};
+use sansio_sse::mcp::{MessageError, SendError, SessionEnd, SessionId, SessionIdError};
+use sansio_sse::{
+    AccessError, Close, CloseReason, Disconnect, EventIdError, Field, FieldError, Frame, LastEventIdError,
+    Lost, Manner, PushError, Refused, ReplayError, SourceCloseReason, Tick, TooLarge,
+};
+
+const MS: Duration = Duration::from_millis(1701);
+
+#[test]
+fn ends_are_half_a_line_each_and_name_their_numbers() {
+    let disconnects = [Disconnect::Eof, Disconnect::Reset, Disconnect::TimedOut, Disconnect::Io];
+    let reasons = [
+        CloseReason::Finished,
+        CloseReason::Aborted,
+        CloseReason::Stalled { for_: MS },
+        CloseReason::Lagged { behind: MS },
+        CloseReason::DrainTimedOut,
+        CloseReason::Expired,
+        CloseReason::Spinning { empty_writes: 1701 },
+        CloseReason::RapidFrames { frames: 1701 },
+        CloseReason::FaultLimit { faults: 1701 },
+        CloseReason::Abandoned,
+        CloseReason::Superseded,
+    ];
+    let reasons = reasons.into_iter().chain(disconnects.map(CloseReason::Disconnected)).collect::<Vec<_>>();
+    let lost = [Lost::ConnectTimedOut { after: MS }, Lost::Silent { for_: MS }];
+    let lost = lost.into_iter().chain(disconnects.map(Lost::Disconnected)).collect::<Vec<_>>();
+    let last = Close {
+        reason: CloseReason::Expired,
+        manner: Manner::Abort,
+        at: Tick::ZERO,
+        undelivered: 0,
+        last_delivered: None,
+    };
+    let refused = [
+        Refused::Status(1701),
+        Refused::MediaType,
+        Refused::Location,
+        Refused::TooManyRedirects { limit: 170 },
+    ];
+    check(&disconnects);
+    check(&reasons);
+    check(&lost);
+    check(&refused);
+    check(&[
+        SessionEnd::Closed(last),
+        SessionEnd::NotResumed { last },
+        SessionEnd::ByApplication,
+        SessionEnd::ServerStopped { last },
+    ]);
+    check(&[
+        SourceCloseReason::Closed,
+        SourceCloseReason::Refused(Refused::MediaType),
+        SourceCloseReason::TooLarge(TooLarge::Event { limit: 1701 }),
+        SourceCloseReason::GaveUp { reconnects: 1701, lost: Lost::Disconnected(Disconnect::Eof) },
+    ]);
+}
+
+#[test]
+fn errors_of_the_stream_are_half_a_line_each_and_name_their_numbers() {
+    let fields = [Field::Comment, Field::Event, Field::Id];
+    check(&fields.map(|field| FieldError::LineBreak { field, at: 1701 }));
+    check(&fields.map(|field| FieldError::Nul { field, at: 1701 }));
+    check(&[PushError::Full(Frame::priming()), PushError::Closed(Frame::priming())]);
+    check(&[ReplayError::OtherStream, ReplayError::NotIssued]);
+    check(&[TooLarge::Event { limit: 1701 }, TooLarge::LastEventId { limit: 1701 }]);
+    check(&[EventIdError]);
+    check(&[
+        LastEventIdError::Empty,
+        LastEventIdError::TooLong { limit: 1701 },
+        LastEventIdError::Forbidden { at: 1701 },
+    ]);
+    let message = || "{\"jsonrpc\":\"2.0\",\"method\":\"m\"}".parse().unwrap();
+    check(&[SendError::Full(message()), SendError::Closed(message())]);
+    check(&[
+        SessionIdError::Empty,
+        SessionIdError::Character { at: 1701 },
+        SessionIdError::TooLong { len: 1701 },
+    ]);
+    check(&[
+        MessageError::NotUtf8 { at: 1701 },
+        MessageError::NotJson { at: 1701 },
+        MessageError::TooDeep,
+        MessageError::NotMessage { why: "no method" },
+    ]);
+}
+
+#[test]
+fn errors_of_http_are_half_a_line_each_and_name_their_numbers() {
+    let name = || String::from("X-1701");
+    check(&[
+        HttpError::BareLineEnd { at: 1701 },
+        HttpError::Control { byte: 0x17, at: 1701 },
+        HttpError::EmptyLines,
+        HttpError::RequestLine,
+        HttpError::StatusLine,
+        HttpError::Http2,
+        HttpError::Version,
+        HttpError::Target,
+        HttpError::Connect,
+        HttpError::HeaderLine,
+        HttpError::HostMissing,
+        HttpError::HostRepeated,
+        HttpError::HostMalformed,
+        HttpError::BothLengths,
+        HttpError::ContentLength,
+        HttpError::TransferEncoding,
+        HttpError::UnknownCoding,
+        HttpError::HeadTooLarge { limit: 1701 },
+        HttpError::TargetTooLong { limit: 1701 },
+        HttpError::TooManyHeaders { limit: 1701 },
+        HttpError::BodyTooLarge { limit: 1701 },
+        HttpError::ChunkSize,
+        HttpError::ChunkEnd,
+        HttpError::ChunkExtensions { limit: 1701 },
+        HttpError::Trailer,
+        HttpError::TrailersTooLarge { limit: 1701 },
+        HttpError::HeadTimedOut,
+        HttpError::BodyTimedOut,
+        HttpError::Truncated,
+        HttpError::Interim,
+    ]);
+    check(&[
+        HeaderError::Name { name: name() },
+        HeaderError::Value { name: name(), at: 1701 },
+        HeaderError::Reserved { name: name() },
+        HeaderError::Method,
+        HeaderError::Target,
+        HeaderError::Authority,
+    ]);
+    check(&[CommandError::OutOfPhase, CommandError::NoBody]);
+    check(&[AccessError::NoHost, AccessError::Host, AccessError::Origin, AccessError::RepeatedOrigin]);
+}
+
+#[test]
+fn a_tick_is_seconds_to_the_microsecond() {
+    assert_eq!(Tick::from_micros(61_000_007).to_string(), "61.000007s");
+}
+
+#[test]
+fn debug_shows_the_length_of_what_may_be_long_and_only_its_beginning() {
+    let frame = format!("{:?}", Frame::message(&"x".repeat(5000)));
+    assert!(frame.contains("5008 bytes") && frame.len() < 200, "{frame}");
+    // The 200th byte is within a character.
+    let text = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{}\"}}", "\u{fc}".repeat(3000));
+    let message: sansio_sse::mcp::Message = text.parse().unwrap();
+    let shown = format!("{message:?}");
+    assert!(shown.contains("bytes, {\"jsonrpc\"") && shown.len() < 300, "{shown}");
+    assert_eq!(format!("{:?}", SessionId::parse("a-1").unwrap()), "SessionId(a-1)");
+}
+
+// ---- helpers ----
+
+/// All differ, begin small, hold no line break and no full stop at the end; a number that stands in the value
+/// stands in its text.
+fn check<T: Display + std::fmt::Debug>(values: &[T]) {
+    let mut seen = Vec::new();
+    for value in values {
+        let (text, debug) = (value.to_string(), format!("{value:?}"));
+        let begins_small = text.split(' ').next().is_some_and(|word| {
+            !word.starts_with(|c: char| c.is_ascii_uppercase())
+                || !word.contains(|c: char| c.is_ascii_lowercase())
+        });
+        assert!(begins_small && !text.is_empty() && !text.starts_with("error"), "{text:?}");
+        assert!(!text.contains(['\r', '\n']) && !text.ends_with('.'), "{text:?}");
+        for number in ["1701", "1.701s", "170"] {
+            assert!(!debug.contains(number) || text.contains(number), "{text:?} of {debug}");
+        }
+        assert!(!seen.contains(&text), "{text:?} comes twice");
+        seen.push(text);
+    }
+}
