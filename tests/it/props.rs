@@ -7,8 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sansio_sse::sim::{Op, Setup, Watched};
 use sansio_sse::{
-    Disconnect, Event, EventId, EventSource, EventStream, Frame, Framing, Journal, LineEnd, ResponseFacts,
-    SourceConfig, Step, StreamConfig, Tick,
+    Disconnect, Event, EventId, EventSource, EventStream, Frame, Framing, Journal, LastEventId, LineEnd,
+    ResponseFacts, SourceConfig, Step, StreamConfig, Tick,
 };
 
 /// Something that is told, and how long after the thing before, in microseconds; or before it.
@@ -232,7 +232,7 @@ proptest! {
         let event_type = if event.is_empty() { "message" } else { &event };
         prop_assert_eq!(events.len(), 1);
         prop_assert_eq!((&*events[0].event_type, &*events[0].data), (event_type, &*data));
-        prop_assert_eq!(events[0].last_event_id.as_ref().map(|id| id.as_str()), id.as_deref());
+        prop_assert_eq!(events[0].last_event_id.as_ref().map(LastEventId::as_str), id.as_deref());
     }
 
     /// I12: from wherever a reader takes a journal up, it gets what follows, once and in order, or is told of a gap;
