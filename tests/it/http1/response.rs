@@ -101,6 +101,7 @@ fn an_error_is_final_and_what_is_behind_a_response_is_left() {
     assert_eq!(reader.read(&mut &b"\n"[..]), Err(HttpError::BareLineEnd { at: 0 }));
     assert_eq!(reader.read(&mut &b"HTTP/1.1 204 \r\n\r\n"[..]), Err(HttpError::BareLineEnd { at: 0 }));
     assert_eq!(reader.handle_eof(), Err(HttpError::BareLineEnd { at: 0 }));
+    assert_eq!([HttpError::StatusLine, HttpError::Interim].map(|error| error.status()), [502; 2]);
 
     let mut reader = ResponseReader::new(HeadLimits::default(), 64, "GET");
     let mut input = &b"HTTP/1.1 204 \r\n\r\nHTTP/1.1 200"[..];
