@@ -1,7 +1,7 @@
 //! [`Server`]: a whole MCP server as a pure program: HTTP, routes, sessions, streams, and an application.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -655,6 +655,3 @@ fn wish_of(step: &Step<'_>, offer: &mut Vec<u8>) -> Wish {
         }
     }
 }
-
-/// What waits for room in its session.
-pub(super) type Waiting = VecDeque<Message>;

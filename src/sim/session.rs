@@ -1,13 +1,13 @@
 //! [`Live`]: a session's stream, held against the laws from response to response.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::server::Waiting;
 use super::{Law, Oracle, Violation};
 use crate::mcp::{HttpSse, Message, SendError, SessionEnd, SessionId, SessionStream};
 use crate::{Close, Disconnect, EventId, Frame, Framing, ReplayError, Step, Tick};
@@ -26,7 +26,7 @@ pub(super) struct Live {
     /// The event behind which the current response began.
     from: u64,
     /// What the application has said and there was no room for.
-    waiting: Waiting,
+    waiting: VecDeque<Message>,
     /// Frames of the responses before this one.
     before: (usize, usize),
     violation: Option<Violation>,
@@ -55,7 +55,7 @@ impl Live {
             late_by,
             sent: Vec::new(),
             from: 0,
-            waiting: Waiting::new(),
+            waiting: VecDeque::new(),
             before: (0, 0),
             violation: None,
         };
@@ -272,7 +272,6 @@ impl Live {
     }
 
     fn broke(&mut self, at: Tick, law: Law, what: String) {
-        use alloc::string::ToString;
         let trace = self.oracle.trace().to_string();
         self.violation.get_or_insert(Violation { law, at, what, trace });
     }
