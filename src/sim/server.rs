@@ -6,7 +6,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::num::NonZeroUsize;
 use core::time::Duration;
 
 use super::application::{Application, Outbox, Output};
@@ -18,7 +17,8 @@ use crate::mcp::{
     SessionId, SessionLimits, Sessions, StreamKind, read_message,
 };
 use crate::{
-    AccessRules, Close, Cursor, Disconnect, EventId, Frame, Journal, Manner, Step, StreamConfig, Tick,
+    AccessRules, Close, Cursor, Disconnect, EventId, Frame, Framing, Journal, Manner, Step, StreamConfig,
+    Tick,
 };
 
 /// How a [`Server`] is set up.
@@ -77,10 +77,14 @@ pub struct Server<A> {
     violation: Option<Violation>,
 }
 
+/// What a connection is to the server.
 #[derive(Debug)]
 enum Peer {
+    /// It asks: the session that its body is for, and the POST that waits for an answer.
     Http { machine: Box<Connection>, speaks_in: Option<SessionId>, held: Option<PostId> },
+    /// It carries a response of a session; the attachment goes back with the response's close.
     Session { id: SessionId, generation: u32, attachment: Option<Attachment> },
+    /// It carries a plain stream.
     Events { stream: Box<Watched>, cursor: Cursor },
 }
 
@@ -90,7 +94,7 @@ impl<A: Application> Server<A> {
     pub fn new(app: A, config: ServerConfig, mut rng: Rng) -> Server<A> {
         let http_sse = Arc::new(config.http_sse.clone());
         let (frames, bytes) = config.events.queue_limits();
-        let topic = Journal::new(rng.next(), frames.saturating_mul(NonZeroUsize::MIN), bytes);
+        let topic = Journal::new(rng.next(), frames, bytes);
         Server {
             app,
             routes: Routes::new(AccessRules::loopback()).http_sse("/sse", &http_sse).events("/events"),
@@ -241,27 +245,7 @@ impl<A: Application> Server<A> {
         }
         let (response, framing) = self.routes.stream_head(head, StreamKind::Session);
         let attachment = match last {
-            None => loop {
-                // A generator that repeats itself now and then: a used id is refused, and drawn anew.
-                let used = self.live.keys().find(|id| self.sessions.contains(id)).cloned();
-                let (id, number) = match used {
-                    Some(used) if self.rng.one_in(16) => (used, 0),
-                    Some(_) | None => (SessionId::from_random(self.rng.bytes()), self.rng.next()),
-                };
-                match self.sessions.open(now, id.clone(), number) {
-                    Ok(attachment) => {
-                        let config = Arc::clone(&self.http_sse);
-                        let live =
-                            Live::open(now, config, &id, number, response, framing, self.config.late_by);
-                        self.live.insert(id.clone(), live);
-                        self.ends.sessions += 1;
-                        self.app.handle_opened(now, &id, &mut self.outbox);
-                        break attachment;
-                    }
-                    Err(OpenError::TooMany) => return Err(Response::busy("too many sessions")),
-                    Err(OpenError::Used) => {}
-                }
-            },
+            None => self.new_session(now, response, framing)?,
             Some(last) => {
                 let Some(id) = self.sessions.find(last).cloned() else {
                     return Err(self.nobody(now, last));
@@ -285,6 +269,29 @@ impl<A: Application> Server<A> {
             }
         }
         Ok(())
+    }
+
+    /// Draws an id until one is free. This generator repeats itself now and then: a used id is refused.
+    fn new_session(&mut self, now: Tick, head: Box<[u8]>, framing: Framing) -> Result<Attachment, Response> {
+        loop {
+            let used = self.live.keys().find(|id| self.sessions.contains(id)).cloned();
+            let (id, number) = match used {
+                Some(used) if self.rng.one_in(16) => (used, 0),
+                Some(_) | None => (SessionId::from_random(self.rng.bytes()), self.rng.next()),
+            };
+            match self.sessions.open(now, id.clone(), number) {
+                Ok(attachment) => {
+                    let config = Arc::clone(&self.http_sse);
+                    let live = Live::open(now, config, &id, number, head, framing, self.config.late_by);
+                    self.live.insert(id.clone(), live);
+                    self.ends.sessions += 1;
+                    self.app.handle_opened(now, &id, &mut self.outbox);
+                    return Ok(attachment);
+                }
+                Err(OpenError::TooMany) => return Err(Response::busy("too many sessions")),
+                Err(OpenError::Used) => {}
+            }
+        }
     }
 
     /// I12: whoever comes back finds its session, unless that is over.

@@ -179,21 +179,22 @@ impl Sum {
     }
 
     fn progress(&self) -> String {
-        let faults: u64 = self.faults.iter().map(|(_, times)| times).sum();
+        let faults: Vec<String> =
+            self.faults.iter().map(|(fault, times)| format!("{fault:?} {times}")).collect();
         format!(
-            "{} worlds in {} s: {:.1} hours, {} connections, {} sessions, {} frames checked, {faults} faults",
+            "{} worlds in {} s: {:.1} hours, {} connections, {} sessions, {} frames checked; faults: {}",
             self.seeds,
             self.begun.elapsed().as_secs(),
             self.time.as_secs_f64() / 3_600.0,
             self.connections,
             self.sessions,
-            self.frames
+            self.frames,
+            faults.join(", ")
         )
     }
 
     fn conclude(&self) -> ExitCode {
         println!("{}", self.progress());
-        println!("faults: {:?}", self.faults.iter().collect::<BTreeMap<_, _>>());
         println!("closes: {:?}", self.closes);
         println!("statuses: {:?}", self.statuses);
         if self.failed {
