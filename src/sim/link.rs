@@ -233,6 +233,10 @@ impl Link {
 
     /// Counts bytes up to the next spot at which something happens; gives back how many are taken.
     fn count(&mut self, now: Tick, bytes: &[u8]) -> usize {
+        let Faults { reset, fail, shut, vanish, .. } = &self.faults;
+        if reset.or(*fail).or(*shut).or(vanish.map(|(spot, _)| spot)).is_none() {
+            return bytes.len();
+        }
         for (at, byte) in bytes.iter().enumerate() {
             if self.happens(now) {
                 return at;
