@@ -17,6 +17,7 @@
 //! - [`Frame`]: an event, encoded once. [`Decoder`]: events out of bytes, in pieces of any size.
 //! - [`EventStream`]: one response, its queue and its clocks, up to its one [`Close`]. [`StreamConfig`]: its
 //!   settings.
+//! - [`Topic`]: one log that any number of streams send from.
 //! - [`Journal`]: what a client that reconnects is told again. [`EventSource`]: the client that does.
 //! - [`http1`]: requests and responses, strictly. [`AccessRules`]: who may ask. [`Acceptor`]: when to accept.
 //! - [`mcp`]: the Model Context Protocol over HTTP+SSE: messages, routes, sessions.
@@ -35,6 +36,7 @@ mod config;
 mod config_error;
 mod decimal;
 mod decode;
+mod envelope;
 mod frame;
 #[cfg(feature = "http1")]
 pub mod http1;
@@ -50,6 +52,7 @@ pub mod sim;
 mod source;
 mod stream;
 mod tick;
+mod topic;
 
 pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 #[cfg(feature = "http1")]
@@ -69,3 +72,4 @@ pub use stream::{
     Close, CloseReason, Disconnect, EventStream, Framing, Manner, PushError, Room, Step, Transmit, Wake,
 };
 pub use tick::Tick;
+pub use topic::{Topic, TopicConfig};

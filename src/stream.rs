@@ -19,7 +19,12 @@ pub use self::queue::{Framing, Transmit};
 
 use self::queue::{Kind, Queue};
 use self::spin::FrameClock;
-use crate::{EventId, Frame, HalfClose, SpinGuard, StreamConfig, Tick};
+use crate::topic::{Read, Topic};
+use crate::{EventId, Frame, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick};
+
+/// A stream takes no more from its topic while so many bytes wait, or so many pieces.
+const FILL: usize = 64 * 1024;
+const FILL_PARTS: usize = 32;
 
 /// How many bytes behind the request are read, and dropped, to see the client's FIN. Past that reading ends:
 /// a client that goes on talking behind its request is only noticed by what it takes.
@@ -61,6 +66,8 @@ pub struct EventStream {
     /// The last byte taken, or the opening: silence is counted from here.
     spoke: Tick,
     queue: Queue,
+    /// The topic's next frame for this stream, if it follows one, and since when it does.
+    following: Option<(u64, Tick)>,
     last_delivered: Option<EventId>,
     frame_clock: Option<Box<FrameClock>>,
     faults: u32,
@@ -175,6 +182,7 @@ impl EventStream {
             progress: now,
             spoke: now,
             queue,
+            following: None,
             last_delivered: None,
             frame_clock,
             faults: 0,
@@ -210,7 +218,7 @@ impl EventStream {
         // It belongs to the frame in front of it, which there was room for.
         if let Some(frame) = self.config.keep_alive_frame().filter(|_| self.config.keep_alive_at_start()) {
             let frame = frame.clone();
-            self.append(Kind::Opening, frame);
+            self.append(Kind::Opening, &frame);
         }
         Ok(())
     }
@@ -225,7 +233,7 @@ impl EventStream {
             return Err(PushError::Full(frame));
         }
         self.faults = 0;
-        self.append(kind, frame);
+        self.append(kind, &frame);
         Ok(())
     }
 
@@ -233,13 +241,52 @@ impl EventStream {
     #[cfg(feature = "mcp")]
     pub(crate) fn push_replayed(&mut self, now: Tick, id: EventId, frame: Frame) {
         self.clock(now);
-        self.append(Kind::Event(Some(id)), frame);
+        self.append(Kind::Event(Some(id)), &frame);
     }
 
-    fn append(&mut self, kind: Kind, frame: Frame) {
+    fn append(&mut self, kind: Kind, frame: &Frame) {
         self.bytes_wait();
         self.queue.drop_unbegun_keep_alive();
         self.queue.push_frame(self.now, kind, frame);
+    }
+
+    /// Sends what `topic` publishes from now on, or, `after` an event that a client has seen last, what follows it.
+    /// It takes the place of a topic that it followed before.
+    ///
+    /// The driver moves the frames with [`fill`](Self::fill).
+    ///
+    /// # Errors
+    /// [`ReplayError`] if what follows `after` can't be said again; the stream is as it was.
+    pub fn follow(&mut self, now: Tick, topic: &Topic, after: Option<EventId>) -> Result<(), ReplayError> {
+        self.clock(now);
+        self.following = Some((topic.next_after(after)?, self.now));
+        Ok(())
+    }
+
+    /// Queues what the topic that it follows has for it, as far as one write is likely to take it. Says whether
+    /// that was all: then there is nothing to be had before the topic publishes again.
+    ///
+    /// A stream that has fallen off the end of the topic's log closes as [`CloseReason::Lagged`], and its client
+    /// comes back with the id that it saw last. One whose topic has finished, finishes.
+    pub fn fill(&mut self, now: Tick, topic: &mut Topic) -> bool {
+        self.clock(now);
+        while let (Some((next, since)), Life::Open) = (self.following, &self.life) {
+            if self.queue.len() >= FILL || self.queue.parts() >= FILL_PARTS {
+                return false;
+            }
+            match topic.read(next) {
+                Read::Run(run, frame) => {
+                    self.bytes_wait();
+                    self.queue.drop_unbegun_keep_alive();
+                    self.following = Some((run.end_seq(), since));
+                    self.queue.push_run(run, frame, since);
+                }
+                Read::Gap { oldest } => self.close(CloseReason::Lagged { behind: self.now.since(oldest) }),
+                Read::Nothing => break,
+                Read::Finished => self.drain(CloseReason::Finished),
+            }
+        }
+        true
     }
 
     /// Ends the stream once all that is queued is taken, within
@@ -284,18 +331,12 @@ impl EventStream {
         self.fire();
     }
 
-    fn took(&mut self, mut n: usize) {
-        while let Some(taken) = self.queue.advance(&mut n) {
-            let counted = match taken.kind {
-                Kind::Event(id) => {
-                    self.last_delivered = id.or(self.last_delivered);
-                    true
-                }
-                Kind::KeepAlive => true,
-                Kind::Head | Kind::Opening | Kind::Terminator => false,
-            };
-            let clock = self.frame_clock.as_mut().filter(|_| counted);
-            if let Some(reason) = clock.and_then(|clock| clock.count(self.now, self.config.spin_guard())) {
+    fn took(&mut self, n: usize) {
+        let taken = self.queue.advance(n);
+        self.last_delivered = taken.id.or(self.last_delivered);
+        for _ in 0..taken.counted {
+            let Some(clock) = &mut self.frame_clock else { break };
+            if let Some(reason) = clock.count(self.now, self.config.spin_guard()) {
                 self.close(reason);
             }
         }
@@ -379,7 +420,10 @@ impl EventStream {
     pub fn poll(&self) -> Step<'_> {
         match &self.life {
             Life::Open | Life::Draining { .. } => Step::Run {
-                bytes: Transmit::new(&self.queue, if self.frame_clock.is_some() { 1 } else { usize::MAX }),
+                bytes: match self.frame_clock {
+                    None => Transmit::all(&self.queue),
+                    Some(_) => Transmit::first(&self.queue),
+                },
                 read: usize::from(self.read_behind),
                 wake_at: self.deadline().map(|(at, _)| at),
             },
@@ -484,7 +528,7 @@ impl EventStream {
         if let Some(frame) = self.config.keep_alive_frame() {
             let frame = frame.clone();
             self.bytes_wait();
-            self.queue.push_frame(self.now, Kind::KeepAlive, frame);
+            self.queue.push_frame(self.now, Kind::KeepAlive, &frame);
         }
     }
 

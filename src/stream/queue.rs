@@ -1,9 +1,21 @@
-//! What waits to be written: a queue of frames in their envelopes, and how far the socket has taken it.
+//! What waits to be written: frames in their envelopes, and how far the socket has taken them.
+//!
+//! Small frames are copied behind each other, so that many of them are one piece of one write. Large ones are
+//! shared, and so is what a [`Topic`](crate::Topic) has published: a run of frames is one piece as it is.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use crate::decimal::{self, DECIMAL_LEN};
-use crate::{EventId, Frame, LineEnd, Tick};
+use crate::topic::Run;
+use crate::{EventId, Frame, LineEnd, Tick, envelope};
+
+/// Up to this many bytes a frame is copied: less work than one more piece in a write.
+const COPIED: usize = 1024;
+
+/// A part that has come to this many bytes grows no further, so that its memory is given back in time.
+const PART: usize = 16 * 1024;
 
 /// How the frames of a response are delimited from the connection (RFC 9112 §7.1, §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,43 +25,6 @@ pub enum Framing {
     /// Each frame in a chunk of its own, and a last chunk at the end, so that a cut stream can be told from a
     /// finished one.
     Chunked,
-}
-
-/// The bytes in front of a shared frame that are its stream's own: chunk size and id line.
-#[derive(Clone, Copy)]
-struct Prefix {
-    len: u8,
-    bytes: [u8; Prefix::CAPACITY],
-}
-
-impl Prefix {
-    /// The longest chunk size and the longest id.
-    const CAPACITY: usize = b"ffffffffffffffff\r\nid: ffffffffffffffff.18446744073709551615\r\n".len();
-    const EMPTY: Prefix = Prefix { len: 0, bytes: [0; Prefix::CAPACITY] };
-
-    fn put(&mut self, text: &[u8]) {
-        let at = usize::from(self.len);
-        self.bytes[at..at + text.len()].copy_from_slice(text);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the capacity is below 256, and the copy has checked it"
-        )]
-        {
-            self.len = (at + text.len()) as u8;
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "one digit is wanted")]
-    fn put_hex(&mut self, n: u64) {
-        let digits = (u64::BITS - n.leading_zeros()).div_ceil(4).max(1);
-        for digit in (0..digits).rev() {
-            self.put(&[b"0123456789abcdef"[usize::from((n >> (digit * 4)) as u8 & 0xf)]]);
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
 }
 
 /// What an entry is to its stream.
@@ -69,59 +44,84 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Whether it was accepted from the application, and so must be accounted for in the close.
-    pub(super) fn is_accepted(self) -> bool {
+    fn is_accepted(self) -> bool {
         match self {
             Kind::Opening | Kind::Event(_) => true,
             Kind::Head | Kind::KeepAlive | Kind::Terminator => false,
         }
     }
-}
 
-enum Body {
-    Frame(Frame),
-    Head(alloc::boxed::Box<[u8]>),
-    Static(&'static [u8]),
-}
-
-impl Body {
-    fn as_bytes(&self) -> &[u8] {
+    /// Whether a guard that counts every frame counts it.
+    fn is_counted(self) -> bool {
         match self {
-            Body::Frame(frame) => frame.as_bytes(),
-            Body::Head(head) => head,
-            Body::Static(bytes) => bytes,
+            Kind::Event(_) | Kind::KeepAlive => true,
+            Kind::Head | Kind::Opening | Kind::Terminator => false,
         }
     }
 }
 
-struct Entry {
-    prefix: Prefix,
-    body: Body,
-    end: &'static [u8],
+/// One entry of the stream's own: what it is, and its length in bytes, envelope included.
+struct Mark {
+    len: usize,
     kind: Kind,
     queued_at: Tick,
 }
 
-impl Entry {
-    fn parts(&self) -> [&[u8]; 3] {
-        [self.prefix.as_bytes(), self.body.as_bytes(), self.end]
+/// Bytes in one piece.
+enum Part {
+    /// The stream's own entries, one behind the other. Only the last part grows.
+    Own(Vec<u8>),
+    /// The body of an entry whose envelope stands in its neighbours.
+    Shared(Frame),
+    /// What a topic has published.
+    Run { run: Arc<Run>, next: usize, since: Tick },
+}
+
+impl Part {
+    const EMPTY: Part = Part::Own(Vec::new());
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Part::Own(bytes) => bytes,
+            Part::Shared(frame) => frame.as_bytes(),
+            Part::Run { run, .. } => run.as_bytes(),
+        }
     }
 
-    fn len(&self) -> usize {
-        self.parts().iter().map(|part| part.len()).sum()
+    fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    /// Where in its bytes the first entry begins that the stream has to write.
+    fn begin(&self) -> usize {
+        match self {
+            Part::Own(_) | Part::Shared(_) => 0,
+            Part::Run { run, next, .. } => run.begin(*next),
+        }
     }
 }
 
-/// A whole entry that the socket has taken.
+/// What the socket has taken whole.
+#[derive(Default)]
 pub(super) struct Taken {
-    pub(super) kind: Kind,
+    /// The last id among them.
+    pub(super) id: Option<EventId>,
+    /// How many a guard counts that counts every frame.
+    pub(super) counted: usize,
 }
 
-/// The entries in order, and how many bytes of the first one are gone.
+/// The entries in order, and how much of them is gone.
 pub(super) struct Queue {
-    entries: VecDeque<Entry>,
-    /// Bytes of the first entry that the socket has taken.
+    /// The first part stands here, so that one that is alone needs no room elsewhere.
+    front: Part,
+    rest: VecDeque<Part>,
+    /// Bytes of the first part that the socket has taken.
     taken: usize,
-    /// Bytes of all entries, less `taken`.
+    /// Of the entries of the stream's own that are in the parts.
+    marks: VecDeque<Mark>,
+    /// Bytes of the first such entry that the socket has taken.
+    begun: usize,
+    /// Bytes that wait.
     len: usize,
     /// Entries that count against the limit and in the close.
     accepted: usize,
@@ -131,11 +131,21 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(framing: Framing, line_end: LineEnd) -> Queue {
-        Queue { entries: VecDeque::new(), taken: 0, len: 0, accepted: 0, framing, line_end }
+        Queue {
+            front: Part::EMPTY,
+            rest: VecDeque::new(),
+            taken: 0,
+            marks: VecDeque::new(),
+            begun: 0,
+            len: 0,
+            accepted: 0,
+            framing,
+            line_end,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len == 0
     }
 
     /// Bytes that wait.
@@ -143,89 +153,182 @@ impl Queue {
         self.len
     }
 
+    /// Pieces that they are in, at the most.
+    pub(super) fn parts(&self) -> usize {
+        self.rest.len() + 1
+    }
+
     /// Frames of the application's that wait, whole or in part.
     pub(super) fn accepted(&self) -> usize {
         self.accepted
     }
 
-    /// When the first entry was queued.
+    /// Since when the first entry waits.
     pub(super) fn oldest(&self) -> Option<Tick> {
-        self.entries.front().map(|entry| entry.queued_at)
-    }
-
-    pub(super) fn push_head(&mut self, now: Tick, head: alloc::boxed::Box<[u8]>) {
-        self.push(now, Kind::Head, Body::Head(head), Prefix::EMPTY, b"");
-    }
-
-    pub(super) fn push_frame(&mut self, now: Tick, kind: Kind, frame: Frame) {
-        let mut id_line = Prefix::EMPTY;
-        if let Kind::Event(Some(id)) = kind {
-            id_line.put(b"id: ");
-            id_line.put_hex(id.stream);
-            id_line.put(b".");
-            id_line.put(decimal::format(&mut [0; DECIMAL_LEN], id.seq));
-            id_line.put(self.line_end.as_bytes());
+        match &self.front {
+            Part::Run { run, next, since } => Some(run.at(*next).max(*since)),
+            Part::Own(_) | Part::Shared(_) => self.marks.front().map(|mark| mark.queued_at),
         }
-        let (prefix, end): (Prefix, &'static [u8]) = match self.framing {
-            Framing::Raw => (id_line, b""),
-            Framing::Chunked => {
-                let mut chunk = Prefix::EMPTY;
-                chunk.put_hex((id_line.as_bytes().len() + frame.as_bytes().len()) as u64);
-                chunk.put(b"\r\n");
-                chunk.put(id_line.as_bytes());
-                (chunk, b"\r\n")
-            }
+    }
+
+    pub(super) fn push_head(&mut self, now: Tick, head: Box<[u8]>) {
+        let len = head.len();
+        self.len += len;
+        self.push_part(Part::Own(head.into_vec()));
+        self.mark(now, Kind::Head, len);
+    }
+
+    pub(super) fn push_frame(&mut self, now: Tick, kind: Kind, frame: &Frame) {
+        let id = match kind {
+            Kind::Event(Some(id)) => Some((id, self.line_end)),
+            Kind::Event(None) | Kind::Opening | Kind::Head | Kind::KeepAlive | Kind::Terminator => None,
         };
-        self.push(now, kind, Body::Frame(frame), prefix, end);
+        let (framing, bytes) = (self.framing, frame.as_bytes());
+        let before = self.len;
+        if bytes.len() <= COPIED {
+            self.append(|out| {
+                out.reserve(bytes.len() + envelope::MAX_LEN);
+                envelope::open(out, framing, id, bytes.len());
+                out.extend_from_slice(bytes);
+                out.extend_from_slice(envelope::end(framing));
+            });
+        } else {
+            self.append(|out| envelope::open(out, framing, id, bytes.len()));
+            self.len += bytes.len();
+            self.push_part(Part::Shared(frame.clone()));
+            self.append(|out| out.extend_from_slice(envelope::end(framing)));
+        }
+        self.mark(now, kind, self.len - before);
+    }
+
+    /// Queues what a topic has published, from the frame `next` of `run` on; `since` is when the stream began to
+    /// follow it.
+    pub(super) fn push_run(&mut self, run: Arc<Run>, next: usize, since: Tick) {
+        match self.framing {
+            Framing::Chunked => {
+                self.accepted += run.frames() - next;
+                self.len += run.as_bytes().len() - run.begin(next);
+                self.push_part(Part::Run { run, next, since });
+            }
+            // A topic's frames stand in their chunks: without them they are copied.
+            Framing::Raw => {
+                for frame in next..run.frames() {
+                    let before = self.len;
+                    self.append(|out| out.extend_from_slice(run.payload(frame)));
+                    let kind = Kind::Event(Some(run.id(frame)));
+                    self.mark(run.at(frame).max(since), kind, self.len - before);
+                }
+            }
+        }
     }
 
     /// Queues the end of the body, if this framing has one.
     pub(super) fn push_terminator(&mut self, now: Tick) {
-        match self.framing {
-            Framing::Raw => {}
-            Framing::Chunked => {
-                self.push(now, Kind::Terminator, Body::Static(b"0\r\n\r\n"), Prefix::EMPTY, b"")
+        let terminator = envelope::terminator(self.framing);
+        if !terminator.is_empty() {
+            self.append(|out| out.extend_from_slice(terminator));
+            self.mark(now, Kind::Terminator, terminator.len());
+        }
+    }
+
+    /// Takes back a keep-alive of which no byte is out yet. It is only ever queued alone.
+    pub(super) fn drop_unbegun_keep_alive(&mut self) {
+        if self.begun == 0 && self.marks.front().is_some_and(|mark| mark.kind == Kind::KeepAlive) {
+            self.clear();
+        }
+    }
+
+    /// Lets the last part grow, or begins another one.
+    fn append(&mut self, more: impl FnOnce(&mut Vec<u8>)) {
+        let last = self.rest.back_mut().unwrap_or(&mut self.front);
+        match last {
+            Part::Own(bytes) if bytes.len() < PART => {
+                let before = bytes.len();
+                more(bytes);
+                self.len += bytes.len() - before;
+            }
+            Part::Own(_) | Part::Shared(_) | Part::Run { .. } => {
+                let mut bytes = Vec::new();
+                more(&mut bytes);
+                if !bytes.is_empty() {
+                    self.len += bytes.len();
+                    self.push_part(Part::Own(bytes));
+                }
             }
         }
     }
 
-    /// Takes back a keep-alive of which no byte is out yet.
-    pub(super) fn drop_unbegun_keep_alive(&mut self) {
-        if self.taken == 0 && self.entries.front().is_some_and(|entry| entry.kind == Kind::KeepAlive) {
-            self.len -= self.entries.pop_front().map_or(0, |entry| entry.len());
+    /// The caller counts its bytes.
+    fn push_part(&mut self, part: Part) {
+        if self.front.is_empty() {
+            self.taken = part.begin();
+            self.front = part;
+        } else {
+            self.rest.push_back(part);
         }
     }
 
-    fn push(&mut self, queued_at: Tick, kind: Kind, body: Body, prefix: Prefix, end: &'static [u8]) {
-        let entry = Entry { prefix, body, end, kind, queued_at };
-        self.len += entry.len();
+    /// The last `len` bytes that were queued are an entry.
+    fn mark(&mut self, queued_at: Tick, kind: Kind, len: usize) {
         self.accepted += usize::from(kind.is_accepted());
-        self.entries.push_back(entry);
+        self.marks.push_back(Mark { len, kind, queued_at });
     }
 
-    /// Moves on by up to `*n` bytes, to the end of the first entry at the most; gives the entry back once it
-    /// is taken whole, and leaves in `*n` what is still to be moved.
-    pub(super) fn advance(&mut self, n: &mut usize) -> Option<Taken> {
-        let rest = self.entries.front()?.len() - self.taken;
-        let step = rest.min(*n);
-        *n -= step;
-        self.len -= step;
-        self.taken += step;
-        if step < rest {
-            return None;
+    /// Moves on by `n` bytes, or by all that wait if that is less.
+    pub(super) fn advance(&mut self, n: usize) -> Taken {
+        let mut left = n.min(self.len);
+        self.len -= left;
+        let mut taken = Taken::default();
+        while left > 0 {
+            let rest = self.front.as_bytes().len() - self.taken;
+            let step = rest.min(left);
+            left -= step;
+            self.taken += step;
+            match &mut self.front {
+                Part::Run { run, next, .. } => {
+                    let ended = run.ended_by(self.taken);
+                    if ended > *next {
+                        taken.id = Some(run.id(ended - 1));
+                        taken.counted += ended - *next;
+                        self.accepted -= ended - *next;
+                        *next = ended;
+                    }
+                }
+                Part::Own(_) | Part::Shared(_) => {
+                    self.begun += step;
+                    while let Some(mark) = self.marks.front().filter(|mark| mark.len <= self.begun) {
+                        self.begun -= mark.len;
+                        if let Kind::Event(Some(id)) = mark.kind {
+                            taken.id = Some(id);
+                        }
+                        taken.counted += usize::from(mark.kind.is_counted());
+                        self.accepted -= usize::from(mark.kind.is_accepted());
+                        self.marks.pop_front();
+                    }
+                }
+            }
+            if step == rest {
+                self.front = self.rest.pop_front().unwrap_or(Part::EMPTY);
+                self.taken = self.front.begin();
+            }
         }
-        self.taken = 0;
-        let entry = self.entries.pop_front()?;
-        self.accepted -= usize::from(entry.kind.is_accepted());
-        Some(Taken { kind: entry.kind })
+        if self.is_empty() {
+            self.clear(); // The memory goes back: a stream may be idle for hours.
+        }
+        taken
+    }
+
+    /// Bytes up to the end of the first entry.
+    fn first_len(&self) -> usize {
+        match &self.front {
+            Part::Run { run, next, .. } => run.end(*next) - self.taken,
+            Part::Own(_) | Part::Shared(_) => self.marks.front().map_or(0, |mark| mark.len - self.begun),
+        }
     }
 
     /// Gives all memory back.
     pub(super) fn clear(&mut self) {
-        self.entries = VecDeque::new();
-        self.taken = 0;
-        self.len = 0;
-        self.accepted = 0;
+        *self = Queue::new(self.framing, self.line_end);
     }
 }
 
@@ -236,38 +339,40 @@ impl Queue {
 #[derive(Clone, Copy)]
 pub struct Transmit<'a> {
     queue: &'a Queue,
-    /// Entries that may be offered.
-    entries: usize,
+    len: usize,
 }
 
 impl<'a> Transmit<'a> {
-    pub(super) fn new(queue: &'a Queue, entries: usize) -> Transmit<'a> {
-        Transmit { queue, entries }
+    pub(super) fn all(queue: &'a Queue) -> Transmit<'a> {
+        Transmit { queue, len: queue.len }
+    }
+
+    /// What is left of the first entry.
+    pub(super) fn first(queue: &'a Queue) -> Transmit<'a> {
+        Transmit { queue, len: queue.first_len() }
     }
 
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        self.queue.is_empty()
+        self.len == 0
     }
 
     /// How many bytes are offered.
     #[must_use]
     pub fn len(self) -> usize {
-        let queue = self.queue;
-        if self.entries >= queue.entries.len() {
-            return queue.len;
-        }
-        queue.entries.iter().take(self.entries).map(Entry::len).sum::<usize>() - queue.taken
+        self.len
     }
 
     /// The bytes as slices, in order; none of them empty.
     pub fn pieces(self) -> impl Iterator<Item = &'a [u8]> {
-        let mut skip = self.queue.taken;
-        self.queue.entries.iter().take(self.entries).flat_map(Entry::parts).filter_map(move |part| {
-            let skipped = skip.min(part.len());
-            skip -= skipped;
-            Some(&part[skipped..]).filter(|rest| !rest.is_empty())
+        let front = &self.queue.front.as_bytes()[self.queue.taken..];
+        let rest = self.queue.rest.iter().map(|part| &part.as_bytes()[part.begin()..]);
+        let mut left = self.len;
+        core::iter::once(front).chain(rest).map_while(move |piece| {
+            let piece = &piece[..piece.len().min(left)];
+            left -= piece.len();
+            Some(piece).filter(|piece| !piece.is_empty())
         })
     }
 }

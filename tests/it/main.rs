@@ -33,3 +33,4 @@ mod source;
 mod stream;
 #[cfg(feature = "mcp")]
 mod texts;
+mod topic;
