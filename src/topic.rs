@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use core::num::NonZeroUsize;
 
 pub(crate) use self::run::Run;
-use crate::{EventId, Frame, LineEnd, ReplayError, Tick};
+use crate::{EventId, Frame, LineEnd, ReplayError, Tick, envelope};
 
 /// A run grows no further than this, in bytes, or than the log's limits divided by [`SHARE`]: it goes as a whole.
 const RUN: usize = 64 * 1024;
@@ -104,16 +104,16 @@ impl Topic {
     /// Appends a frame; the oldest ones go where the limits ask for it. Gives back the id that clients see.
     pub fn publish(&mut self, now: Tick, frame: &Frame) -> EventId {
         self.now = self.now.max(now);
+        let share = |limit: NonZeroUsize| (limit.get() / SHARE).max(1);
+        let len = self.tail.as_bytes().len() + frame.as_bytes().len() + envelope::MAX_LEN;
+        if self.tail.frames() >= share(self.config.max_frames) || len > share(self.config.max_bytes).min(RUN)
+        {
+            self.seal();
+        }
         let before = self.tail.as_bytes().len();
         let id = self.tail.push(self.now, frame, self.config.line_end);
         self.frames += 1;
         self.bytes += self.tail.as_bytes().len() - before;
-        let share = |limit: NonZeroUsize| (limit.get() / SHARE).max(1);
-        if self.tail.frames() >= share(self.config.max_frames)
-            || self.tail.as_bytes().len() >= share(self.config.max_bytes).min(RUN)
-        {
-            self.seal();
-        }
         while self.frames > self.config.max_frames.get() || self.bytes > self.config.max_bytes.get() {
             // The newest frame stays.
             let Some(oldest) = self.runs.front().filter(|run| run.end_seq() <= id.seq) else { break };

@@ -319,7 +319,7 @@ proptest! {
                         let before = reader.accepted.len();
                         while reader.accepted.len() < before + more {
                             let seq = reader.next;
-                            reader.accept(Some(seq), published[seq as usize - 1].as_bytes());
+                            reader.accept(Some(seq), published[usize::try_from(seq).unwrap() - 1].as_bytes());
                             reader.next += 1;
                         }
                         prop_assert_eq!(reader.accepted.len(), before + more, "whole frames");
@@ -355,9 +355,9 @@ proptest! {
             }
             for reader in &mut readers {
                 prop_assert!(reader.accepted.starts_with(&reader.wire));
-                let taken = reader.ends.iter().filter(|(end, _)| *end <= reader.wire.len());
-                let last = taken.clone().filter_map(|(_, id)| *id).last();
-                let undelivered = reader.ends.len() - taken.count();
+                let taken: Vec<_> = reader.ends.iter().filter(|(end, _)| *end <= reader.wire.len()).collect();
+                let last = taken.iter().filter_map(|(_, id)| *id).next_back();
+                let undelivered = reader.ends.len() - taken.len();
                 if let Some(close) = reader.stream.closed() {
                     prop_assert_eq!(close.last_delivered, last.map(id));
                     prop_assert_eq!(close.undelivered, undelivered);
