@@ -296,6 +296,13 @@ impl EventStream {
         self.drain(CloseReason::Finished);
     }
 
+    /// Nobody will send to the stream any more: it finishes, unless it follows a topic.
+    pub fn let_go(&mut self, now: Tick) {
+        if self.following.is_none() {
+            self.finish(now);
+        }
+    }
+
     /// Ends the stream at once. What is queued is lost, and the peer sees a cut response.
     pub fn abort(&mut self, now: Tick) {
         self.clock(now);

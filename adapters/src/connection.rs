@@ -6,11 +6,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use futures_util::task::AtomicWaker;
 use sansio_sse::http1::{self, Handover, RequestHead, Response};
@@ -23,9 +25,9 @@ use tracing::Instrument;
 use crate::driver::{Driver, Machine, Shared, disconnect};
 use crate::registry::Attached;
 use crate::runtime::{Alarm, Clock, Runtime, Timer};
-use crate::state::State;
+use crate::state::{Place, State};
 use crate::tasks::{Kind, TaskId};
-use crate::{EventSender, Session};
+use crate::{EventSender, Request, Session};
 
 /// Turns of work in one poll, before other tasks get theirs.
 const BUDGET: usize = 32;
@@ -34,12 +36,15 @@ const BUDGET: usize = 32;
 const READ: usize = 16 * 1024;
 
 /// Serves a connection to its end.
+///
+/// A stream goes on in a task of its own: what reads requests is far larger, and goes.
 pub(crate) async fn serve<R: Runtime>(
     state: &Arc<State>,
     task: TaskId,
     io: R::Io,
     peer: SocketAddr,
     admission: Admission,
+    place: Place,
 ) {
     if let Some(silence) = state.service.give_up_after()
         && let Err(error) = R::give_up_after(&io, silence)
@@ -49,7 +54,7 @@ pub(crate) async fn serve<R: Runtime>(
     let mut http = Http::new(io, R::timer(), state);
     let control = Arc::clone(&http.control);
     state.tasks.on_finish(task, move || control.finish());
-    let mut message_for: Option<SessionId> = None;
+    let mut wanted: Option<Wanted> = None;
     loop {
         match http.next().await {
             Point::Closed => return,
@@ -68,31 +73,31 @@ pub(crate) async fn serve<R: Runtime>(
                     }
                     Route::Message(id) => {
                         if state.registry.with(|sessions, _| sessions.accepts(&id)) {
-                            message_for = Some(id);
+                            wanted = Some(Wanted::Message(id));
                             http.receive_body();
                         } else {
                             http.respond(&state.service.routes.with_cors(&head, Response::unknown_session()));
                         }
                     }
-                    Route::OpenSession { last } => {
-                        match open_session::<R>(state, task, &mut http, &head, last) {
-                            Ok(opened) => return run_session::<R>(http, opened, peer).await,
-                            Err(response) => http.respond(&state.service.routes.with_cors(&head, response)),
-                        }
+                    Route::OpenSession { last } => match open_session::<R>(state, &mut http, &head, last) {
+                        Ok(opened) => return run_session::<R>(state, http, opened, peer, place),
+                        Err(response) => http.respond(&state.service.routes.with_cors(&head, response)),
+                    },
+                    Route::Events(events) => return run_events::<R>(state, http, &head, events, place),
+                    Route::Request(request) => {
+                        wanted = Some(Wanted::Request(request));
+                        http.receive_body();
                     }
-                    Route::Events(place) => return run_events::<R>(state, task, http, &head, place).await,
                 }
             }
             Point::Request(head, body) => {
-                let response = match message_for.take() {
-                    Some(id) => match post(state, &mut http, &id, &body).await {
-                        Some(response) => response,
-                        None => return,
-                    },
-                    // Not reached: bodies are only asked for with a session.
-                    None => Response::unknown_session(),
+                let response = match wanted.take() {
+                    Some(Wanted::Message(id)) => post(state, &mut http, &id, &body).await,
+                    Some(Wanted::Request(request)) => answer(state, &mut http, request, &head, body).await,
+                    None => None, // Not reached: bodies are only asked for with one of these.
                 };
-                tracing::debug!(%peer, status = response.status(), "message answered");
+                let Some(response) = response else { return };
+                tracing::debug!(%peer, method = head.method(), path = head.path(), status = response.status(), "answered");
                 http.respond(&state.service.routes.with_cors(&head, response));
             }
         }
@@ -123,6 +128,38 @@ where
     }
 }
 
+/// Lets the application answer; `None` if the client has gone meanwhile.
+async fn answer<Io, T>(
+    state: &State,
+    http: &mut Http<Io, T>,
+    request: usize,
+    head: &RequestHead,
+    body: Vec<u8>,
+) -> Option<Response>
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+    T: Timer,
+{
+    let handler = state.service.on_request.get(request)?;
+    let request = Request { head: head.clone(), body };
+    let mut answer = pin!(AssertUnwindSafe(async { handler(request).await }).catch_unwind());
+    poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(Ok(response)) => Poll::Ready(Some(response)),
+        Poll::Ready(Err(_panic)) => {
+            tracing::error!("the application has panicked over a request");
+            Poll::Ready(Some(Response::text(500, "the application has failed\n")))
+        }
+        Poll::Pending => http.poll_gone(cx).map(|()| None),
+    })
+    .await
+}
+
+/// What a body was asked for.
+enum Wanted {
+    Message(SessionId),
+    Request(usize),
+}
+
 /// A response that is about to speak for a session.
 struct Opened {
     attached: Attached,
@@ -131,7 +168,6 @@ struct Opened {
 
 fn open_session<R: Runtime>(
     state: &Arc<State>,
-    task: TaskId,
     http: &mut Http<R::Io, R::Timer>,
     head: &RequestHead,
     last: Option<EventId>,
@@ -173,9 +209,6 @@ fn open_session<R: Runtime>(
             (stream, generation, attachment)
         }
     };
-    let (finish, of) = (Arc::clone(&stream), Arc::clone(registry));
-    let id = attachment.id().clone();
-    state.tasks.on_finish(task, move || of.finish(&id, &finish));
     let attached =
         Attached { registry: Arc::clone(registry), stream, generation, attachment: Some(attachment) };
     let handover = http.hand_over().ok_or_else(|| Response::busy("the connection is closing"))?;
@@ -210,42 +243,68 @@ fn start_handler<R: Runtime>(state: &Arc<State>, id: SessionId, stream: &Arc<Sha
     state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
 }
 
-async fn run_session<R: Runtime>(http: Http<R::Io, R::Timer>, opened: Opened, peer: SocketAddr) {
+fn run_session<R: Runtime>(
+    state: &Arc<State>,
+    http: Http<R::Io, R::Timer>,
+    opened: Opened,
+    peer: SocketAddr,
+    place: Place,
+) {
     let Opened { attached, handover } = opened;
-    let span = match &attached.attachment {
-        Some(attachment) => tracing::info_span!("session", id = %attachment.id(), %peer),
-        None => tracing::Span::none(),
-    };
-    drive(http, &attached.stream, attached.generation, &handover).instrument(span).await;
-    drop(attached);
+    let Some(id) = attached.attachment.as_ref().map(|attachment| attachment.id().clone()) else { return };
+    let span = tracing::info_span!("session", %id, %peer);
+    let (finish, of) = (Arc::clone(&attached.stream), Arc::clone(&state.registry));
+    let driver = driver(http, Arc::clone(&attached.stream), attached.generation, &handover);
+    state.tasks.spawn::<R, _>(Kind::Stream, |task| {
+        state.tasks.on_finish(task, move || of.finish(&id, &finish));
+        async move {
+            driver.await;
+            drop((attached, place));
+        }
+        .instrument(span)
+    });
 }
 
-async fn run_events<R: Runtime>(
+fn run_events<R: Runtime>(
     state: &Arc<State>,
-    task: TaskId,
     mut http: Http<R::Io, R::Timer>,
     head: &RequestHead,
-    place: usize,
+    events: usize,
+    place: Place,
 ) {
-    let Some(on_events) = state.service.on_events.get(place) else { return };
+    let Some(on_events) = state.service.on_events.get(events) else { return };
     let Some(handover) = http.hand_over() else { return };
     let (response, framing) = state.service.routes.stream_head(head, StreamKind::Events);
     let config = Arc::clone(&state.service.stream);
     let stream = EventStream::with_head(state.clock.now(), config, response, framing);
     let stream = Shared::new(state.clock, stream);
     let finish = Arc::clone(&stream);
-    state.tasks.on_finish(task, move || finish.command(EventStream::finish));
-    let handler = on_events(EventSender::new(Arc::clone(&stream)), head.clone());
-    state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
-    drive(http, &stream, 0, &handover).await;
+    let driver = driver(http, Arc::clone(&stream), 0, &handover);
+    // What it has to say at once goes out with the head; most have nothing to wait for, and need no task.
+    let mut handler = on_events(EventSender::new(stream), head.clone());
+    let first = AssertUnwindSafe(&mut handler).catch_unwind().now_or_never();
+    state.tasks.spawn::<R, _>(Kind::Stream, |task| {
+        state.tasks.on_finish(task, move || finish.command(EventStream::finish));
+        async move {
+            let close = driver.await;
+            tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");
+            drop(place);
+        }
+    });
+    match first {
+        None => state.tasks.spawn::<R, _>(Kind::Handler, |_| handler),
+        Some(Ok(())) => {}
+        Some(Err(_panic)) => tracing::error!("the application has panicked over a stream; it finishes"),
+    }
 }
 
-async fn drive<M: Machine, Io, T>(
+fn driver<M: Machine, Io, T>(
     http: Http<Io, T>,
-    stream: &Arc<Shared<M>>,
+    stream: Arc<Shared<M>>,
     generation: u32,
     handover: &Handover,
-) where
+) -> Driver<M, Io, T>
+where
     Io: AsyncRead + AsyncWrite + Unpin,
     T: Timer,
 {
@@ -258,8 +317,7 @@ async fn drive<M: Machine, Io, T>(
             stream.handle_disconnect(now, Disconnect::Eof);
         }
     });
-    let close = Driver::new(Arc::clone(stream), generation, http.io, http.alarm.into_timer()).await;
-    tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");
+    Driver::new(stream, generation, http.io, http.alarm.into_timer())
 }
 
 /// Where the machine wants a decision.

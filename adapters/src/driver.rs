@@ -11,11 +11,12 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
 use sansio_sse::mcp::SessionStream;
-use sansio_sse::{Close, Disconnect, EventStream, Manner, Step, Tick};
+use sansio_sse::{Close, Disconnect, EventId, EventStream, Manner, ReplayError, Step, Tick};
 
 use crate::EventSender;
 use crate::runtime::{Alarm, Clock, Timer};
 use crate::sync::{Mutex, MutexGuard};
+use crate::topic::{Log, Seat};
 
 /// Turns of work in one poll, before other tasks get theirs.
 const BUDGET: usize = 32;
@@ -41,6 +42,10 @@ pub trait Machine: Send + 'static {
     fn handle_timeout(&mut self, now: Tick);
     /// See [`EventStream::handle_abandoned`].
     fn handle_abandoned(&mut self, now: Tick);
+    /// See [`EventStream::fill`]. Only streams that follow a topic are asked.
+    fn fill(&mut self, _now: Tick, _topic: &mut sansio_sse::Topic) -> bool {
+        true
+    }
 }
 
 macro_rules! forward {
@@ -75,6 +80,10 @@ impl Machine for EventStream {
         self.closed().copied()
     }
 
+    fn fill(&mut self, now: Tick, topic: &mut sansio_sse::Topic) -> bool {
+        EventStream::fill(self, now, topic)
+    }
+
     forward!(EventStream);
 }
 
@@ -102,11 +111,40 @@ struct Inner<M> {
     machine: M,
     driver: Option<Waker>,
     waiting: Vec<Waker>,
+    /// The topic that it follows, and where its driver's waker is parked there.
+    topic: Option<(Arc<Log>, Option<Seat>)>,
+}
+
+impl<M> Inner<M> {
+    /// The stream is over: no topic wakes its driver any more.
+    fn leave_topic(&mut self) {
+        if let Some((log, Some(seat))) = self.topic.take() {
+            log.leave(seat);
+        }
+    }
+}
+
+impl Shared<EventStream> {
+    /// Follows a topic: see [`EventStream::follow`].
+    pub(crate) fn follow(&self, log: &Arc<Log>, after: Option<EventId>) -> Result<(), ReplayError> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        log.with(|topic| inner.machine.follow(now, topic, after))?;
+        inner.leave_topic();
+        inner.topic = Some((Arc::clone(log), None));
+        let driver = inner.driver.take();
+        drop(inner);
+        driver.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
 }
 
 impl<M: Machine> Shared<M> {
     pub(crate) fn new(clock: Clock, machine: M) -> Arc<Shared<M>> {
-        Arc::new(Shared { clock, inner: Mutex::new(Inner { machine, driver: None, waiting: Vec::new() }) })
+        Arc::new(Shared {
+            clock,
+            inner: Mutex::new(Inner { machine, driver: None, waiting: Vec::new(), topic: None }),
+        })
     }
 
     /// No code of an application runs under the lock, so a panic can't leave the machine half changed.
@@ -256,14 +294,31 @@ enum Turn {
     Closed(Close),
 }
 
+/// What one poll of a driver knows already.
+#[derive(Default)]
+struct Known {
+    /// Its waker is parked at the topic, and what was there before is taken.
+    caught_up: bool,
+    /// The socket had nothing to read: it wakes the task when it has.
+    unread: bool,
+}
+
 impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> {
-    /// `unread` says that the socket had nothing to read in this poll: it wakes the task when it has.
-    fn turn(&mut self, cx: &mut Context<'_>, unread: &mut bool) -> Turn {
+    fn turn(&mut self, cx: &mut Context<'_>, known: &mut Known) -> Turn {
+        let clock = self.shared.clock;
         let mut inner = self.shared.lock();
-        if let Some(close) = inner.machine.close_of(self.generation) {
+        let Inner { machine, topic, .. } = &mut *inner;
+        if let Some((log, seat)) = topic
+            && !known.caught_up
+        {
+            let now = clock.now();
+            known.caught_up = log.fill(seat, cx.waker(), |topic| machine.fill(now, topic));
+        }
+        if let Some(close) = machine.close_of(self.generation) {
+            inner.leave_topic();
             return Turn::Closed(close);
         }
-        let Step::Run { bytes, read, wake_at } = inner.machine.poll() else { return Turn::Again };
+        let Step::Run { bytes, read, wake_at } = machine.poll() else { return Turn::Again };
         // Bytes are offered before the clock is looked at: a late driver invents no stall.
         if !bytes.is_empty() {
             let mut pieces = [IoSlice::new(&[]); PIECES];
@@ -274,48 +329,47 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
             }
             match Pin::new(&mut self.io).poll_write_vectored(cx, &pieces[..offered]) {
                 Poll::Ready(Ok(n)) => {
-                    let now = self.shared.clock.now();
-                    inner.machine.handle_wrote(now, n);
+                    machine.handle_wrote(clock.now(), n);
                     let waiting = std::mem::take(&mut inner.waiting);
                     drop(inner);
                     waiting.into_iter().for_each(Waker::wake);
                     return Turn::Again;
                 }
                 Poll::Ready(Err(error)) => {
-                    let now = self.shared.clock.now();
                     if let Some(how) = disconnect(&error) {
-                        inner.machine.handle_disconnect(now, how);
+                        machine.handle_disconnect(clock.now(), how);
                     }
                     return Turn::Again;
                 }
                 Poll::Pending => {}
             }
         }
-        if read > 0 && !*unread {
+        if read > 0 && !known.unread {
             let mut buffer = [0; 512];
             let len = read.min(buffer.len());
             let got = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]);
-            let now = self.shared.clock.now();
             match &got {
-                Poll::Ready(Ok(0)) => inner.machine.handle_disconnect(now, Disconnect::Eof),
-                Poll::Ready(Ok(n)) => inner.machine.handle_input(now, *n),
+                Poll::Ready(Ok(0)) => machine.handle_disconnect(clock.now(), Disconnect::Eof),
+                Poll::Ready(Ok(n)) => machine.handle_input(clock.now(), *n),
                 Poll::Ready(Err(error)) => {
                     if let Some(how) = disconnect(error) {
-                        inner.machine.handle_disconnect(now, how);
+                        machine.handle_disconnect(clock.now(), how);
                     }
                 }
-                Poll::Pending => *unread = true,
+                Poll::Pending => known.unread = true,
             }
             if got.is_ready() {
                 return Turn::Again;
             }
         }
-        let now = self.shared.clock.now();
-        if wake_at.is_some_and(|at| at <= now) {
-            inner.machine.handle_timeout(now);
-            return Turn::Again;
+        if let Some(at) = wake_at {
+            let now = clock.now();
+            if at <= now {
+                machine.handle_timeout(now);
+                return Turn::Again;
+            }
         }
-        if self.alarm.poll(cx, self.shared.clock, wake_at).is_ready() {
+        if self.alarm.poll(cx, clock, wake_at).is_ready() {
             return Turn::Again;
         }
         if !inner.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -343,7 +397,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Close> {
         let this = &mut *self;
-        let mut unread = false;
+        let mut known = Known::default();
         for _ in 0..BUDGET {
             if let Some(close) = this.closed {
                 return match close.manner {
@@ -352,7 +406,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver
                     Manner::Abort => Poll::Ready(close),
                 };
             }
-            match this.turn(cx, &mut unread) {
+            match this.turn(cx, &mut known) {
                 Turn::Again => {}
                 Turn::Idle => return Poll::Pending,
                 Turn::Closed(close) => {
@@ -376,6 +430,7 @@ impl<M: Machine, Io, T> Drop for Driver<M, Io, T> {
                     machine.handle_abandoned(now);
                 }
             });
+            self.shared.lock().leave_topic();
         }
     }
 }

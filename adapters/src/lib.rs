@@ -31,13 +31,15 @@ mod session;
 mod state;
 mod sync;
 mod tasks;
+mod topic;
 
 pub use driver::{Driver, Machine, drive};
 pub use runtime::{Clock, Runtime, Timer};
 pub use sender::EventSender;
 pub use server::{Server, ServerHandle};
-pub use service::{Service, ServiceBuilder};
+pub use service::{Request, Service, ServiceBuilder};
 pub use session::{Session, SessionClosed, SessionSender};
+pub use topic::Topic;
 
 #[cfg(feature = "smol")]
 pub use runtime::smol::{SmolIo, SmolRuntime, SmolTimer};

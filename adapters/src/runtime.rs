@@ -9,6 +9,7 @@ pub(crate) mod tokio;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -75,29 +76,31 @@ fn set_user_timeout(socket: &socket2::Socket, silence: Duration) -> io::Result<(
     Ok(())
 }
 
-/// The monotonic clock, as ticks.
+/// The process's monotonic clock, as ticks. All of them agree.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    epoch: Instant,
-}
+pub struct Clock(());
+
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock {
-    /// A clock whose tick zero is now.
+    /// The clock, which runs since it was first asked for.
     #[must_use]
     pub fn start() -> Clock {
-        Clock { epoch: Instant::now() }
+        LazyLock::force(&EPOCH);
+        Clock(())
     }
 
     /// The current tick.
     #[must_use]
     pub fn now(&self) -> Tick {
-        Tick::from_micros(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX))
+        let since = EPOCH.elapsed();
+        Tick::from_micros(since.as_secs() * 1_000_000 + u64::from(since.subsec_micros()))
     }
 
     /// When `tick` is; `None` if it is past what the operating system can tell, and so never comes.
     #[must_use]
     pub fn instant(&self, tick: Tick) -> Option<Instant> {
-        self.epoch.checked_add(Duration::from_micros(tick.as_micros()))
+        EPOCH.checked_add(Duration::from_micros(tick.as_micros()))
     }
 }
 

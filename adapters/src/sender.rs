@@ -4,12 +4,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use sansio_sse::{Close, EventId, EventStream, Frame, PushError};
+use sansio_sse::{Close, EventId, EventStream, Frame, PushError, ReplayError};
 
+use crate::Topic;
 use crate::driver::Shared;
 use crate::sync::Counted;
 
-/// Sends frames to one event stream. Clones send to the same one; when the last is dropped, the stream finishes.
+/// Sends frames to one event stream. Clones send to the same one; when the last is dropped, the stream finishes,
+/// unless it follows a [`Topic`].
 #[derive(Clone, Debug)]
 pub struct EventSender {
     held: Counted<Held>,
@@ -20,7 +22,7 @@ struct Held(Arc<Shared<EventStream>>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.command(EventStream::finish);
+        self.0.command(EventStream::let_go);
     }
 }
 
@@ -68,6 +70,15 @@ impl EventSender {
             })
         })
         .await
+    }
+
+    /// From now on, sends what `topic` publishes; or, `after` an event that the client has seen last, what follows
+    /// that one. The stream then needs no sender: it goes on until its client leaves, or the topic is dropped.
+    ///
+    /// # Errors
+    /// [`ReplayError`] if what follows `after` can't be said again; nothing has changed.
+    pub fn follow(&self, topic: &Topic, after: Option<EventId>) -> Result<(), ReplayError> {
+        self.shared().follow(topic.log(), after)
     }
 
     /// The application failed to make a frame: see [`EventStream::handle_fault`].

@@ -15,7 +15,7 @@ use crate::connection;
 use crate::runtime::{Alarm, Clock, Runtime, Timer};
 use crate::service::Service;
 use crate::state::State;
-use crate::tasks::{CloseOnDrop, Kind};
+use crate::tasks::{CONNECTED, CloseOnDrop, Kind};
 
 /// A stream that does not drain closes by itself; this is how much later it is dropped, if it should not have.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
@@ -47,7 +47,13 @@ impl ServerHandle {
     /// Connections that are open.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.state.tasks.count(Kind::Connection)
+        CONNECTED.iter().map(|kind| self.state.tasks.count(*kind)).sum()
+    }
+
+    /// Event streams among them, those of sessions included.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.state.tasks.count(Kind::Stream)
     }
 
     /// Handlers of the application that run.
@@ -58,8 +64,8 @@ impl ServerHandle {
 
     /// Waits until no connection is open and no handler runs.
     pub async fn gone(&self) {
-        self.state.tasks.gone(Kind::Connection).await;
-        self.state.tasks.gone(Kind::Handler).await;
+        self.state.tasks.gone(&CONNECTED).await;
+        self.state.tasks.gone(&[Kind::Handler]).await;
     }
 
     /// Ends every task at once, for a second signal: nothing is drained.
@@ -121,10 +127,10 @@ impl<R: Runtime> Server<R> {
         tracing::info!(sessions = state.registry.with(|sessions, _| sessions.len()), "shutting down");
         state.tasks.finish();
         let drain = state.service.longest_drain() + DRAIN_SLACK;
-        within::<R>(state.clock, drain, &mut keeper, state.tasks.gone(Kind::Connection)).await;
+        within::<R>(state.clock, drain, &mut keeper, state.tasks.gone(&CONNECTED)).await;
         state.registry.with(Sessions::end_detached);
         let handlers = state.service.handlers_within;
-        within::<R>(state.clock, handlers, &mut keeper, state.tasks.gone(Kind::Handler)).await;
+        within::<R>(state.clock, handlers, &mut keeper, state.tasks.gone(&[Kind::Handler])).await;
     }
 }
 
@@ -188,10 +194,7 @@ async fn accept_loop<R: Runtime>(listener: &R::Listener, state: &Arc<State>) {
                 let (admission, place) = state.enter();
                 state.tasks.spawn::<R, _>(Kind::Connection, |id| {
                     let state = Arc::clone(state);
-                    async move {
-                        connection::serve::<R>(&state, id, io, peer, admission).await;
-                        drop(place);
-                    }
+                    async move { connection::serve::<R>(&state, id, io, peer, admission, place).await }
                 });
             }
             Err(error) => {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sansio_sse::http1::{ConnectionConfig, RequestHead};
+use sansio_sse::http1::{ConnectionConfig, RequestHead, Response};
 use sansio_sse::mcp::{HttpSse, Routes, SessionLimits};
 use sansio_sse::{AccessRules, ConfigError, StreamConfig};
 
@@ -15,7 +15,18 @@ use crate::{EventSender, Session};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 type OnSession = Box<dyn Fn(Session) -> BoxFuture + Send + Sync>;
+type OnRequest = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 type OnEvents = Box<dyn Fn(EventSender, RequestHead) -> BoxFuture + Send + Sync>;
+
+/// A request that the application answers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Request {
+    /// Its head.
+    pub head: RequestHead,
+    /// Its body, whole.
+    pub body: Vec<u8>,
+}
 
 /// What a server serves; make one with [`Service::builder`].
 pub struct Service {
@@ -28,6 +39,7 @@ pub struct Service {
     pub(crate) handlers_within: Duration,
     pub(crate) on_session: Option<OnSession>,
     pub(crate) on_events: Vec<OnEvents>,
+    pub(crate) on_request: Vec<OnRequest>,
 }
 
 impl fmt::Debug for Service {
@@ -76,6 +88,7 @@ pub struct ServiceBuilder {
     handlers_within: Duration,
     http_sse: Option<(String, HttpSse, OnSession)>,
     events: Vec<(String, OnEvents)>,
+    requests: Vec<(&'static str, String, OnRequest)>,
 }
 
 impl Default for ServiceBuilder {
@@ -89,6 +102,7 @@ impl Default for ServiceBuilder {
             handlers_within: Duration::from_secs(15),
             http_sse: None,
             events: Vec::new(),
+            requests: Vec::new(),
         }
     }
 }
@@ -159,6 +173,26 @@ impl ServiceBuilder {
         self
     }
 
+    /// Answers `method path`, for what a service has to say besides its streams. `on_request` runs in the
+    /// connection's task; it is dropped when the client leaves, and answered for with a 500 when it panics.
+    ///
+    /// ```
+    /// use sansio_sse::http1::Response;
+    /// use sansio_sse_adapters::Service;
+    ///
+    /// let service = Service::builder().request("GET", "/health", |_| async { Response::text(200, "well\n") });
+    /// # assert!(service.build().is_ok());
+    /// ```
+    pub fn request<F, Fut>(mut self, method: &'static str, path: impl Into<String>, on_request: F) -> Self
+    where
+        F: Fn(Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Response> + Send + 'static,
+    {
+        let handler: OnRequest = Box::new(move |request| Box::pin(on_request(request)));
+        self.requests.push((method, path.into(), handler));
+        self
+    }
+
     /// Checks the parts.
     ///
     /// # Errors
@@ -181,6 +215,12 @@ impl ServiceBuilder {
             routes = routes.events(&path);
             on_events.push(handler);
         }
+        let mut on_request = Vec::new();
+        for (method, path, handler) in self.requests {
+            check_path("request", &path)?;
+            routes = routes.request(method, &path);
+            on_request.push(handler);
+        }
         Ok(Service {
             routes,
             connection: Arc::new(self.connection),
@@ -191,6 +231,7 @@ impl ServiceBuilder {
             handlers_within: self.handlers_within,
             on_session,
             on_events,
+            on_request,
         })
     }
 }

@@ -12,11 +12,16 @@ use futures_util::future::{AbortHandle, Abortable};
 
 use crate::runtime::Runtime;
 
+/// The tasks that have a socket.
+pub(crate) const CONNECTED: [Kind; 2] = [Kind::Connection, Kind::Stream];
+
 /// What a task is, to those who wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Serves a connection.
+    /// Reads requests of a connection, and answers them.
     Connection,
+    /// Sends an event stream over one.
+    Stream,
     /// Runs the application's code for a session or a stream.
     Handler,
 }
@@ -31,7 +36,7 @@ struct Inner {
     next: u64,
     live: BTreeMap<u64, Task>,
     /// How many of each kind there are among them.
-    counts: [usize; 2],
+    counts: [usize; 3],
     finishing: bool,
     closed: bool,
     waiting: Vec<Waker>,
@@ -149,11 +154,11 @@ impl Tasks {
         self.lock().counts[kind as usize]
     }
 
-    /// Waits until none of a kind is live.
-    pub(crate) async fn gone(&self, kind: Kind) {
+    /// Waits until none of these kinds is live.
+    pub(crate) async fn gone(&self, kinds: &[Kind]) {
         poll_fn(|cx| {
             let mut inner = self.lock();
-            if inner.counts[kind as usize] == 0 {
+            if kinds.iter().all(|kind| inner.counts[*kind as usize] == 0) {
                 return Poll::Ready(());
             }
             inner.waiting.push(cx.waker().clone());

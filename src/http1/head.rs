@@ -6,6 +6,7 @@ use core::net::Ipv6Addr;
 use super::fields::{Fields, Span, is_token};
 use super::scan::{HeadScan, RawHead};
 use super::{BodyLength, HttpError};
+use crate::EventId;
 
 /// How large a head may be. [`ConnectionConfig`](super::ConnectionConfig) checks the values that it is given.
 ///
@@ -135,6 +136,13 @@ impl RequestHead {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.fields.get(name)
+    }
+
+    /// The event that the client saw last, if it sent an id that a stream of ours may have given out
+    /// (HTML §9.2.4, `Last-Event-ID`).
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<EventId> {
+        core::str::from_utf8(self.header("last-event-id")?).ok()?.parse().ok()
     }
 
     /// The values of all headers with this name, in order.

@@ -44,6 +44,7 @@ enum Endpoint {
     Session,
     Message,
     Events(usize),
+    Request(usize, &'static str),
 }
 
 impl Endpoint {
@@ -52,6 +53,7 @@ impl Endpoint {
         match self {
             Endpoint::Session | Endpoint::Events(_) => "GET",
             Endpoint::Message => "POST",
+            Endpoint::Request(_, method) => method,
         }
     }
 }
@@ -69,6 +71,8 @@ pub enum Route {
     Message(SessionId),
     /// Open a plain event stream: the one registered at this place, from 0.
     Events(usize),
+    /// A request for the application, registered at this place, from 0: receive the body, and let it answer.
+    Request(usize),
     /// Answer with this, and nothing else.
     Answer(Response),
 }
@@ -109,6 +113,15 @@ impl Routes {
     pub fn events(mut self, path: &str) -> Routes {
         let place = self.paths.iter().filter(|(_, endpoint)| matches!(endpoint, Endpoint::Events(_))).count();
         self.paths.push((path.to_string(), Endpoint::Events(place)));
+        self
+    }
+
+    /// Adds requests that the application answers: `method path`. The first is [`Route::Request`]`(0)`, and so on.
+    #[must_use]
+    pub fn request(mut self, method: &'static str, path: &str) -> Routes {
+        let place =
+            self.paths.iter().filter(|(_, endpoint)| matches!(endpoint, Endpoint::Request(..))).count();
+        self.paths.push((path.to_string(), Endpoint::Request(place, method)));
         self
     }
 
@@ -156,6 +169,7 @@ impl Routes {
                 Ok(Route::Events(place))
             }
             Endpoint::Message => message_route(head).map(Route::Message),
+            Endpoint::Request(place, _) => Ok(Route::Request(place)),
         }
     }
 

@@ -191,6 +191,8 @@ impl<A: Application> Server<A> {
                             Ok(()) => return,
                             Err(response) => self.respond(now, conn, &response),
                         },
+                        // Not reached: none is registered.
+                        Route::Request(_) => self.respond(now, conn, &Response::empty(404)),
                     }
                 }
                 HttpStep::Request { body, .. } if held.is_none() => {
