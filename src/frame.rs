@@ -233,12 +233,23 @@ impl<'a> FrameBuilder<'a> {
         check(Field::Id, self.id)
     }
 
-    fn encode(self) -> Frame {
+    /// Checks, and says how long the encoded bytes are before they are written.
+    pub(crate) fn measure(self) -> Result<Measured<'a>, FieldError> {
+        self.check()?;
         let first_break = self.first_break();
+        Ok(Measured { fields: self, first_break, len: self.len(first_break) })
+    }
+
+    fn len(&self, first_break: Option<usize>) -> usize {
         let mut len = Length(0);
         self.write(first_break, &mut len);
+        len.0
+    }
+
+    fn encode(self) -> Frame {
+        let first_break = self.first_break();
         // The shared block is allocated once, at its length; the zeros are what safe code pays for that.
-        let mut bytes: Arc<[u8]> = iter::repeat_n(0, len.0).collect();
+        let mut bytes: Arc<[u8]> = iter::repeat_n(0, self.len(first_break)).collect();
         if let Some(blank) = Arc::get_mut(&mut bytes) {
             self.write(first_break, &mut Blank(blank));
         }
@@ -269,6 +280,24 @@ impl<'a> FrameBuilder<'a> {
             line(out, b"retry: ", decimal::format(&mut [0; DECIMAL_LEN], millis), end);
         }
         out.put(end);
+    }
+}
+
+/// Fields that were checked and measured, ready to be written.
+pub(crate) struct Measured<'a> {
+    fields: FrameBuilder<'a>,
+    first_break: Option<usize>,
+    len: usize,
+}
+
+impl Measured<'_> {
+    /// How many bytes [`write`](Self::write) appends.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        self.fields.write(self.first_break, out);
     }
 }
 

@@ -69,7 +69,8 @@ pub use source::{
     SourceConfigBuilder, SourceWake, Want,
 };
 pub use stream::{
-    Close, CloseReason, Disconnect, EventStream, Framing, Manner, PushError, Room, Step, Transmit, Wake,
+    Close, CloseReason, Disconnect, EventError, EventStream, Framing, Manner, PushError, Room, Step,
+    Transmit, Wake,
 };
 pub use tick::Tick;
 pub use topic::{Topic, TopicConfig};

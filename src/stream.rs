@@ -20,7 +20,9 @@ pub use self::queue::{Framing, Transmit};
 use self::queue::{Kind, Queue};
 use self::spin::FrameClock;
 use crate::topic::{Read, Topic};
-use crate::{EventId, Frame, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick};
+use crate::{
+    EventId, FieldError, Frame, FrameBuilder, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick,
+};
 
 /// A stream takes no more from its topic while so many bytes wait, or so many pieces.
 const FILL: usize = 64 * 1024;
@@ -156,6 +158,29 @@ impl fmt::Display for PushError {
 
 impl core::error::Error for PushError {}
 
+/// Why an event was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventError {
+    /// A field of it can't stand in an event.
+    Field(FieldError),
+    /// The queue is full: wait until the peer has taken something, or close the stream.
+    Full,
+    /// The stream is finishing or closed.
+    Closed,
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EventError::Field(error) => error.fmt(f),
+            EventError::Full => f.write_str("the stream's queue is full"),
+            EventError::Closed => f.write_str("the stream is closed"),
+        }
+    }
+}
+
+impl core::error::Error for EventError {}
+
 impl EventStream {
     /// A stream without a head and without chunks, for use under another HTTP server.
     #[must_use]
@@ -220,6 +245,27 @@ impl EventStream {
             let frame = frame.clone();
             self.append(Kind::Opening, &frame);
         }
+        Ok(())
+    }
+
+    /// Queues an event that no other stream sends: it is encoded where it waits, and costs no allocation of its own.
+    ///
+    /// # Errors
+    /// [`EventError`], if a field can't stand in an event, the queue is full, or the stream is no longer open.
+    pub fn push_event(&mut self, now: Tick, event: FrameBuilder<'_>) -> Result<(), EventError> {
+        self.clock(now);
+        let event = event.measure().map_err(EventError::Field)?;
+        match self.life {
+            Life::Open => {}
+            Life::Draining { .. } | Life::Closed(_) => return Err(EventError::Closed),
+        }
+        if !self.has_room(event.len()) {
+            return Err(EventError::Full);
+        }
+        self.faults = 0;
+        self.bytes_wait();
+        self.queue.drop_unbegun_keep_alive();
+        self.queue.push_event(self.now, &event);
         Ok(())
     }
 

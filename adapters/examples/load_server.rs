@@ -8,7 +8,6 @@
 //! A message's data is `@SEQ:NANOS@`, padded to `size` bytes: its number from 1, and when it was made.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -65,7 +64,7 @@ async fn serve<R: Runtime>(port: u16) -> Result<(), Failure> {
         .events("/stream", |events, request| async move {
             let mut messages = Messages::new(&request);
             for _ in 0..query(&request, "n") {
-                if events.send_wait(Frame::message(messages.next())).await.is_err() {
+                if events.emit_wait(Frame::builder().data(messages.next())).await.is_err() {
                     return; // The client is gone.
                 }
             }
@@ -118,9 +117,13 @@ impl Messages {
 
     fn next(&mut self) -> &str {
         self.seq += 1;
+        let (now, mut digits) = (clock_gettime(ClockId::Monotonic), itoa::Buffer::new());
         self.text.clear();
-        let now = clock_gettime(ClockId::Monotonic);
-        let _ = write!(self.text, "@{}:{}@", self.seq, now.tv_sec * 1_000_000_000 + now.tv_nsec);
+        self.text.push('@');
+        self.text.push_str(digits.format(self.seq));
+        self.text.push(':');
+        self.text.push_str(digits.format(now.tv_sec * 1_000_000_000 + now.tv_nsec));
+        self.text.push('@');
         self.text.push_str(self.padding.get(self.text.len()..).unwrap_or_default());
         &self.text
     }

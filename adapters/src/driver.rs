@@ -127,7 +127,7 @@ impl<M> Inner<M> {
 impl Shared<EventStream> {
     /// Follows a topic: see [`EventStream::follow`].
     pub(crate) fn follow(&self, log: &Arc<Log>, after: Option<EventId>) -> Result<(), ReplayError> {
-        let now = self.clock.now();
+        let now = self.clock.recent();
         let mut inner = self.lock();
         log.with(|topic| inner.machine.follow(now, topic, after))?;
         inner.leave_topic();
@@ -159,7 +159,7 @@ impl<M: Machine> Shared<M> {
 
     /// Tells the machine something; the driver, and whoever waits, look again.
     pub(crate) fn command<R>(&self, tell: impl FnOnce(&mut M, Tick) -> R) -> R {
-        let now = self.clock.now();
+        let now = self.clock.recent();
         let mut inner = self.lock();
         let result = tell(&mut inner.machine, now);
         let driver = inner.driver.take();
@@ -179,7 +179,7 @@ impl<M: Machine> Shared<M> {
         cx: &mut Context<'_>,
         ask: impl FnOnce(&mut M, Tick) -> Poll<R>,
     ) -> Poll<R> {
-        let now = self.clock.now();
+        let now = self.clock.recent();
         let mut inner = self.lock();
         let answer = ask(&mut inner.machine, now);
         let driver = match answer {
@@ -301,6 +301,8 @@ struct Known {
     caught_up: bool,
     /// The socket had nothing to read: it wakes the task when it has.
     unread: bool,
+    /// What the clock said behind the last write.
+    now: Option<Tick>,
 }
 
 impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> {
@@ -311,7 +313,7 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
         if let Some((log, seat)) = topic
             && !known.caught_up
         {
-            let now = clock.now();
+            let now = clock.recent();
             known.caught_up = log.fill(seat, cx.waker(), |topic| machine.fill(now, topic));
         }
         if let Some(close) = machine.close_of(self.generation) {
@@ -329,7 +331,9 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
             }
             match Pin::new(&mut self.io).poll_write_vectored(cx, &pieces[..offered]) {
                 Poll::Ready(Ok(n)) => {
-                    machine.handle_wrote(clock.now(), n);
+                    let now = clock.now();
+                    known.now = Some(now);
+                    machine.handle_wrote(now, n);
                     let waiting = std::mem::take(&mut inner.waiting);
                     drop(inner);
                     waiting.into_iter().for_each(Waker::wake);
@@ -363,13 +367,14 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> 
             }
         }
         if let Some(at) = wake_at {
-            let now = clock.now();
+            let now = *known.now.get_or_insert_with(|| clock.now());
             if at <= now {
                 machine.handle_timeout(now);
                 return Turn::Again;
             }
         }
         if self.alarm.poll(cx, clock, wake_at).is_ready() {
+            known.now = None;
             return Turn::Again;
         }
         if !inner.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {

@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
+#[cfg(target_os = "linux")]
+use rustix::time::{ClockId, clock_gettime};
 use sansio_sse::Tick;
 
 /// A timer that can be set again and again.
@@ -80,7 +82,7 @@ fn set_user_timeout(socket: &socket2::Socket, silence: Duration) -> io::Result<(
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(());
 
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+static EPOCH: LazyLock<Epoch> = LazyLock::new(Epoch::now);
 
 impl Clock {
     /// The clock, which runs since it was first asked for.
@@ -93,15 +95,58 @@ impl Clock {
     /// The current tick.
     #[must_use]
     pub fn now(&self) -> Tick {
-        let since = EPOCH.elapsed();
-        Tick::from_micros(since.as_secs() * 1_000_000 + u64::from(since.subsec_micros()))
+        tick(EPOCH.instant.elapsed())
+    }
+
+    /// A tick that is a few milliseconds old at the most, and costs a tenth where the system has such a clock: for
+    /// what is counted in seconds, a message at a time.
+    #[must_use]
+    pub fn recent(&self) -> Tick {
+        EPOCH.recent()
     }
 
     /// When `tick` is; `None` if it is past what the operating system can tell, and so never comes.
     #[must_use]
     pub fn instant(&self, tick: Tick) -> Option<Instant> {
-        EPOCH.checked_add(Duration::from_micros(tick.as_micros()))
+        EPOCH.instant.checked_add(Duration::from_micros(tick.as_micros()))
     }
+}
+
+fn tick(since: Duration) -> Tick {
+    Tick::from_micros(since.as_secs() * 1_000_000 + u64::from(since.subsec_micros()))
+}
+
+/// Tick zero, on the clocks of the system.
+struct Epoch {
+    #[cfg(target_os = "linux")]
+    coarse: Duration,
+    instant: Instant,
+}
+
+impl Epoch {
+    fn now() -> Epoch {
+        Epoch {
+            #[cfg(target_os = "linux")]
+            coarse: coarse(ClockId::Monotonic),
+            instant: Instant::now(),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn recent(&self) -> Tick {
+        tick(coarse(ClockId::MonotonicCoarse).saturating_sub(self.coarse))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn recent(&self) -> Tick {
+        tick(self.instant.elapsed())
+    }
+}
+
+/// The time of a clock of Linux's; both that are asked here count from the same moment.
+#[cfg(target_os = "linux")]
+fn coarse(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
 /// How much later than asked a timer may fire: this fraction of the wait.

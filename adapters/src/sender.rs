@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use sansio_sse::{Close, EventId, EventStream, Frame, PushError, ReplayError};
+use sansio_sse::{Close, EventError, EventId, EventStream, Frame, FrameBuilder, PushError, ReplayError};
 
 use crate::Topic;
 use crate::driver::Shared;
@@ -67,6 +67,28 @@ impl EventSender {
                     Some(result) => Poll::Ready(result),
                     None => Poll::Pending,
                 }
+            })
+        })
+        .await
+    }
+
+    /// Sends an event that no other stream sends: it is encoded where it waits.
+    ///
+    /// # Errors
+    /// [`EventError`], if a field can't stand in an event, there is no room for it, or the stream is over.
+    pub fn emit(&self, event: FrameBuilder<'_>) -> Result<(), EventError> {
+        self.shared().command(|stream, now| stream.push_event(now, event))
+    }
+
+    /// Sends an event that no other stream sends, and waits for room for it where there is none.
+    ///
+    /// # Errors
+    /// [`EventError::Field`] or [`EventError::Closed`].
+    pub async fn emit_wait(&self, event: FrameBuilder<'_>) -> Result<(), EventError> {
+        poll_fn(|cx| {
+            self.shared().poll_with(cx, |stream, now| match stream.push_event(now, event) {
+                Err(EventError::Full) => Poll::Pending,
+                result => Poll::Ready(result),
             })
         })
         .await

@@ -71,7 +71,7 @@ impl Topic {
 
     /// Publishes a frame. Gives back the id that clients see.
     pub fn publish(&self, frame: &Frame) -> EventId {
-        let now = self.log().clock.now();
+        let now = self.log().clock.recent();
         self.log().command(|topic| topic.publish(now, frame))
     }
 

@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::frame::Measured;
 use crate::topic::Run;
 use crate::{EventId, Frame, LineEnd, Tick, envelope};
 
@@ -187,7 +188,7 @@ impl Queue {
         let before = self.len;
         if bytes.len() <= COPIED {
             self.append(|out| {
-                out.reserve(bytes.len() + envelope::MAX_LEN);
+                make_room(out, bytes.len() + envelope::MAX_LEN);
                 envelope::open(out, framing, id, bytes.len());
                 out.extend_from_slice(bytes);
                 out.extend_from_slice(envelope::end(framing));
@@ -199,6 +200,18 @@ impl Queue {
             self.append(|out| out.extend_from_slice(envelope::end(framing)));
         }
         self.mark(now, kind, self.len - before);
+    }
+
+    /// Queues an event that is encoded where it waits.
+    pub(super) fn push_event(&mut self, now: Tick, event: &Measured<'_>) {
+        let (framing, before) = (self.framing, self.len);
+        self.append(|out| {
+            make_room(out, event.len() + envelope::MAX_LEN);
+            envelope::open(out, framing, None, event.len());
+            event.write(out);
+            out.extend_from_slice(envelope::end(framing));
+        });
+        self.mark(now, Kind::Event(None), self.len - before);
     }
 
     /// Queues what a topic has published, from the frame `next` of `run` on; `since` is when the stream began to
@@ -329,6 +342,13 @@ impl Queue {
     /// Gives all memory back.
     pub(super) fn clear(&mut self) {
         *self = Queue::new(self.framing, self.line_end);
+    }
+}
+
+/// Makes room for an entry. A part's second one says that there will be more: then it is made once for all.
+fn make_room(out: &mut Vec<u8>, len: usize) {
+    if out.capacity() - out.len() < len {
+        out.reserve_exact(if out.is_empty() { len } else { len.max(PART + COPIED - out.len().min(PART)) });
     }
 }
 

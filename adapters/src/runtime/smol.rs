@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
@@ -39,17 +39,32 @@ impl Timer for SmolTimer {
 
 /// A socket in smol's reactor. Closing it sends a FIN, which [`Async`] alone does not do.
 #[derive(Debug)]
-pub struct SmolIo(Async<TcpStream>);
+pub struct SmolIo {
+    socket: Async<TcpStream>,
+    /// There was nothing to read: the reactor knows when there is, and the socket need not be asked before.
+    unread: bool,
+}
+
+impl SmolIo {
+    fn new(socket: Async<TcpStream>) -> SmolIo {
+        SmolIo { socket, unread: false }
+    }
+}
 
 impl AsyncRead for SmolIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        if self.unread {
+            ready!(self.socket.poll_readable(cx))?;
+        }
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        self.unread = read.is_pending();
+        read
     }
 }
 
 impl AsyncWrite for SmolIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.socket).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -57,15 +72,15 @@ impl AsyncWrite for SmolIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.get_ref().shutdown(Shutdown::Write))
+        Poll::Ready(self.socket.get_ref().shutdown(Shutdown::Write))
     }
 }
 
@@ -85,11 +100,11 @@ impl Runtime for SmolRuntime {
     async fn accept(listener: &Self::Listener) -> io::Result<(Self::Io, SocketAddr)> {
         let (io, peer) = listener.accept().await?;
         io.get_ref().set_nodelay(true)?;
-        Ok((SmolIo(io), peer))
+        Ok((SmolIo::new(io), peer))
     }
 
     fn give_up_after(io: &Self::Io, silence: Duration) -> io::Result<()> {
-        set_user_timeout(&SockRef::from(io.0.get_ref()), silence)
+        set_user_timeout(&SockRef::from(io.socket.get_ref()), silence)
     }
 
     fn timer() -> SmolTimer {
@@ -109,9 +124,9 @@ mod tests {
     fn hurt_09_the_system_gives_up_a_peer_that_acknowledges_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let io = Async::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap()).unwrap();
-        let io = SmolIo(io);
+        let io = SmolIo::new(io);
         SmolRuntime::give_up_after(&io, Duration::from_secs(30)).unwrap();
-        let set = SockRef::from(io.0.get_ref()).tcp_user_timeout().unwrap();
+        let set = SockRef::from(io.socket.get_ref()).tcp_user_timeout().unwrap();
         assert_eq!(set, Some(Duration::from_secs(30)));
     }
 }
