@@ -22,9 +22,10 @@ use sansio_sse::mcp::{
 use sansio_sse::{Admission, Disconnect, EventId, EventStream, Tick};
 use tracing::Instrument;
 
-use crate::driver::{Driver, Machine, Shared, disconnect};
+use crate::driver::{Driver, Machine};
 use crate::registry::Attached;
 use crate::runtime::{Alarm, Clock, Runtime, Timer};
+use crate::shared::{Shared, disconnect};
 use crate::state::{Place, State};
 use crate::tasks::{Kind, TaskId};
 use crate::{EventSender, Request, Session};
@@ -303,9 +304,9 @@ fn driver<M: Machine, Io, T>(
     stream: Arc<Shared<M>>,
     generation: u32,
     handover: &Handover,
-) -> Driver<M, Io, T>
+) -> Driver<M, T>
 where
-    Io: AsyncRead + AsyncWrite + Unpin,
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: Timer,
 {
     stream.command(|stream, now| {

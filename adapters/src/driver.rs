@@ -1,28 +1,22 @@
 //! [`Driver`]: moves the bytes of one event stream between its machine and a socket.
-//!
-//! There is one machine a connection, behind one lock, and no second queue: what a sender puts into the machine
-//! is what the driver writes from. Wakers are taken under the lock and woken after it.
 
+use std::fmt;
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
 use sansio_sse::mcp::SessionStream;
-use sansio_sse::{Close, Disconnect, EventId, EventStream, Manner, ReplayError, Step, Tick};
+use sansio_sse::{Close, Disconnect, EventStream, Manner, Step, Tick};
 
 use crate::EventSender;
 use crate::runtime::{Alarm, Clock, Timer};
-use crate::sync::{Mutex, MutexGuard};
-use crate::topic::{Log, Seat};
+use crate::shared::{Offered, Shared, Socket, disconnect};
+use crate::topic::Log;
 
 /// Turns of work in one poll, before other tasks get theirs.
 const BUDGET: usize = 32;
-
-/// Pieces offered in one vectored write.
-const PIECES: usize = 64;
 
 /// A machine that a [`Driver`] can drive: the facts of [`EventStream`].
 pub trait Machine: Send + 'static {
@@ -99,112 +93,6 @@ impl Machine for SessionStream {
     forward!(SessionStream);
 }
 
-/// A machine, its driver's waker, and those who wait for room or for the end.
-#[derive(Debug)]
-pub(crate) struct Shared<M> {
-    clock: Clock,
-    inner: Mutex<Inner<M>>,
-}
-
-#[derive(Debug)]
-struct Inner<M> {
-    machine: M,
-    driver: Option<Waker>,
-    waiting: Vec<Waker>,
-    /// The topic that it follows, and where its driver's waker is parked there.
-    topic: Option<(Arc<Log>, Option<Seat>)>,
-}
-
-impl<M> Inner<M> {
-    /// The stream is over: no topic wakes its driver any more.
-    fn leave_topic(&mut self) {
-        if let Some((log, Some(seat))) = self.topic.take() {
-            log.leave(seat);
-        }
-    }
-}
-
-impl Shared<EventStream> {
-    /// Follows a topic: see [`EventStream::follow`].
-    pub(crate) fn follow(&self, log: &Arc<Log>, after: Option<EventId>) -> Result<(), ReplayError> {
-        let now = self.clock.recent();
-        let mut inner = self.lock();
-        log.with(|topic| inner.machine.follow(now, topic, after))?;
-        inner.leave_topic();
-        inner.topic = Some((Arc::clone(log), None));
-        let driver = inner.driver.take();
-        drop(inner);
-        driver.into_iter().for_each(Waker::wake);
-        Ok(())
-    }
-}
-
-impl<M: Machine> Shared<M> {
-    pub(crate) fn new(clock: Clock, machine: M) -> Arc<Shared<M>> {
-        Arc::new(Shared {
-            clock,
-            inner: Mutex::new(Inner { machine, driver: None, waiting: Vec::new(), topic: None }),
-        })
-    }
-
-    /// No code of an application runs under the lock, so a panic can't leave the machine half changed.
-    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Looks at the machine.
-    pub(crate) fn with<R>(&self, look: impl FnOnce(&M) -> R) -> R {
-        look(&self.lock().machine)
-    }
-
-    /// Tells the machine something; the driver, and whoever waits, look again.
-    pub(crate) fn command<R>(&self, tell: impl FnOnce(&mut M, Tick) -> R) -> R {
-        let now = self.clock.recent();
-        let mut inner = self.lock();
-        let result = tell(&mut inner.machine, now);
-        let driver = inner.driver.take();
-        let waiting = if inner.machine.close_of(inner.machine.generation()).is_some() {
-            std::mem::take(&mut inner.waiting)
-        } else {
-            Vec::new()
-        };
-        drop(inner);
-        driver.into_iter().chain(waiting).for_each(Waker::wake);
-        result
-    }
-
-    /// Asks the machine until it gives an answer: again after every change of room, and after the end.
-    pub(crate) fn poll_with<R>(
-        &self,
-        cx: &mut Context<'_>,
-        ask: impl FnOnce(&mut M, Tick) -> Poll<R>,
-    ) -> Poll<R> {
-        let now = self.clock.recent();
-        let mut inner = self.lock();
-        let answer = ask(&mut inner.machine, now);
-        let driver = match answer {
-            Poll::Ready(_) => inner.driver.take(),
-            Poll::Pending => {
-                if !inner.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    inner.waiting.push(cx.waker().clone());
-                }
-                None
-            }
-        };
-        drop(inner);
-        driver.into_iter().for_each(Waker::wake);
-        answer
-    }
-
-    /// The close, once there is one.
-    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<Close> {
-        self.poll_with(cx, |machine, _| match machine.close_of(machine.generation()) {
-            Some(close) => Poll::Ready(close),
-            None => Poll::Pending,
-        })
-    }
-}
-
 /// Serves an event stream over any connection, without a [`Server`](crate::Server): whoever answered the request
 /// has written no head of its own, or has given the stream one.
 ///
@@ -214,38 +102,25 @@ impl<M: Machine> Shared<M> {
 /// use sansio_sse::{CloseReason, EventStream, Frame};
 /// use sansio_sse_adapters::{Clock, SmolTimer, drive};
 ///
-/// # fn main() -> Result<(), sansio_sse::PushError> {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let clock = Clock::start();
 /// let stream = EventStream::new(clock.now(), Default::default());
-/// let mut written = Vec::new();
-/// let io = futures_util::io::Cursor::new(&mut written);
+/// let (io, mut peer) = smol::block_on(connected())?;
 ///
-/// let (driver, events) = drive(clock, stream, Duplex(io), SmolTimer::default());
+/// let (driver, events) = drive(clock, stream, io, SmolTimer::default());
 /// events.send(Frame::message("hello"))?;
 /// drop(events); // The last sender finishes the stream.
 /// assert_eq!(smol::block_on(driver).reason, CloseReason::Finished);
-/// assert_eq!(written, b"data: hello\n\n");
+/// let mut read = String::new();
+/// peer.read_to_string(&mut read)?;
+/// assert_eq!(read, "data: hello\n\n");
 /// # Ok(())
 /// # }
-/// # use std::{io, pin::Pin, task::{Context, Poll}};
-/// # use futures_util::io::{AsyncRead, AsyncWrite};
-/// # /// Takes what is written, and never has anything to read.
-/// # struct Duplex<W>(W);
-/// # impl<W> AsyncRead for Duplex<W> {
-/// #     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
-/// #         Poll::Pending
-/// #     }
-/// # }
-/// # impl<W: AsyncWrite + Unpin> AsyncWrite for Duplex<W> {
-/// #     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-/// #         Pin::new(&mut self.0).poll_write(cx, buf)
-/// #     }
-/// #     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-/// #         Pin::new(&mut self.0).poll_flush(cx)
-/// #     }
-/// #     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-/// #         Pin::new(&mut self.0).poll_close(cx)
-/// #     }
+/// # use std::io::Read;
+/// # async fn connected() -> std::io::Result<(smol::net::TcpStream, std::net::TcpStream)> {
+/// #     let listener = smol::net::TcpListener::bind("127.0.0.1:0").await?;
+/// #     let peer = std::net::TcpStream::connect(listener.local_addr()?)?;
+/// #     Ok((listener.accept().await?.0, peer))
 /// # }
 /// ```
 pub fn drive<Io, T>(
@@ -253,9 +128,9 @@ pub fn drive<Io, T>(
     stream: EventStream,
     io: Io,
     timer: T,
-) -> (Driver<EventStream, Io, T>, EventSender)
+) -> (Driver<EventStream, T>, EventSender)
 where
-    Io: AsyncRead + AsyncWrite + Unpin,
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: Timer,
 {
     let shared = Shared::new(clock, stream);
@@ -268,19 +143,96 @@ where
 /// the wait, and 66 ms at most.
 ///
 /// Dropping it at any point abandons the stream: whoever holds a sender of it sees it closed.
-#[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct Driver<M: Machine, Io, T> {
+pub struct Driver<M: Machine, T> {
     shared: Arc<Shared<M>>,
     generation: u32,
-    io: Io,
     alarm: Alarm<T>,
-    closed: Option<Close>,
+    /// The stream has finished: what is left is to shut the connection down.
+    finished: Option<(Close, Box<dyn Socket>)>,
+    over: bool,
 }
 
-impl<M: Machine, Io, T: Timer> Driver<M, Io, T> {
-    pub(crate) fn new(shared: Arc<Shared<M>>, generation: u32, io: Io, timer: T) -> Driver<M, Io, T> {
-        Driver { shared, generation, io, alarm: Alarm::new(timer), closed: None }
+impl<M: Machine, T: fmt::Debug> fmt::Debug for Driver<M, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("generation", &self.generation)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Machine, T: Timer> Driver<M, T> {
+    /// From now on the stream speaks over `io`; a connection before it is cut.
+    pub(crate) fn new<Io>(shared: Arc<Shared<M>>, generation: u32, io: Io, timer: T) -> Driver<M, T>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        shared.lock().connect(generation, Box::new(io));
+        Driver { shared, generation, alarm: Alarm::new(timer), finished: None, over: false }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, known: &mut Known) -> Turn {
+        let clock = self.shared.clock;
+        let mut guard = self.shared.lock();
+        let inner = &mut *guard;
+        if let Some(close) = inner.machine.close_of(self.generation) {
+            let io = inner.disconnect(self.generation);
+            let mut waiting = Vec::new();
+            // Where another response has taken over, they are its driver's.
+            if inner.machine.generation() == self.generation {
+                waiting = inner.take_waiting();
+                inner.leave_topic();
+            }
+            drop(guard);
+            self.finished = io.filter(|_| close.manner == Manner::Finish).map(|io| (close, io));
+            waiting.into_iter().for_each(Waker::wake);
+            return Turn::Closed(close);
+        }
+        inner.looked(cx.waker());
+        if !known.caught_up {
+            known.caught_up = inner.fill(&self.shared);
+        }
+        match inner.offer(cx, clock) {
+            Offered::Again => {
+                let waiting = inner.take_waiting();
+                drop(guard);
+                waiting.into_iter().for_each(Waker::wake);
+                return Turn::Again;
+            }
+            Offered::Nothing | Offered::Pending => {}
+        }
+        let Step::Run { read, wake_at, .. } = inner.machine.poll() else { return Turn::Again };
+        if read > 0 && !known.unread {
+            let mut buffer = [0; 512];
+            let len = read.min(buffer.len());
+            let got = inner.read(cx, &mut buffer[..len]);
+            match &got {
+                Poll::Ready(Ok(0)) => inner.machine.handle_disconnect(clock.now(), Disconnect::Eof),
+                Poll::Ready(Ok(n)) => inner.machine.handle_input(clock.now(), *n),
+                Poll::Ready(Err(error)) => {
+                    if let Some(how) = disconnect(error) {
+                        inner.machine.handle_disconnect(clock.now(), how);
+                    }
+                }
+                Poll::Pending => known.unread = true,
+            }
+            if got.is_ready() {
+                return Turn::Again;
+            }
+        }
+        if let Some(at) = wake_at {
+            let now = clock.now();
+            if at <= now {
+                inner.machine.handle_timeout(now);
+                return Turn::Again;
+            }
+        }
+        if self.alarm.poll(cx, clock, wake_at).is_ready() {
+            return Turn::Again;
+        }
+        known.topic = inner.topic();
+        Turn::Idle
     }
 }
 
@@ -297,127 +249,39 @@ enum Turn {
 /// What one poll of a driver knows already.
 #[derive(Default)]
 struct Known {
-    /// Its waker is parked at the topic, and what was there before is taken.
+    /// The stream is parked at its topic, and what was there before is taken.
     caught_up: bool,
     /// The socket had nothing to read: it wakes the task when it has.
     unread: bool,
-    /// What the clock said behind the last write.
-    now: Option<Tick>,
+    /// The topic, whose other streams may be due.
+    topic: Option<Arc<Log>>,
 }
 
-impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Driver<M, Io, T> {
-    fn turn(&mut self, cx: &mut Context<'_>, known: &mut Known) -> Turn {
-        let clock = self.shared.clock;
-        let mut inner = self.shared.lock();
-        let Inner { machine, topic, .. } = &mut *inner;
-        if let Some((log, seat)) = topic
-            && !known.caught_up
-        {
-            let now = clock.recent();
-            known.caught_up = log.fill(seat, cx.waker(), |topic| machine.fill(now, topic));
-        }
-        if let Some(close) = machine.close_of(self.generation) {
-            inner.leave_topic();
-            return Turn::Closed(close);
-        }
-        let Step::Run { bytes, read, wake_at } = machine.poll() else { return Turn::Again };
-        // Bytes are offered before the clock is looked at: a late driver invents no stall.
-        if !bytes.is_empty() {
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let mut offered = 0;
-            for (slot, piece) in pieces.iter_mut().zip(bytes.pieces()) {
-                *slot = IoSlice::new(piece);
-                offered += 1;
-            }
-            match Pin::new(&mut self.io).poll_write_vectored(cx, &pieces[..offered]) {
-                Poll::Ready(Ok(n)) => {
-                    let now = clock.now();
-                    known.now = Some(now);
-                    machine.handle_wrote(now, n);
-                    let waiting = std::mem::take(&mut inner.waiting);
-                    drop(inner);
-                    waiting.into_iter().for_each(Waker::wake);
-                    return Turn::Again;
-                }
-                Poll::Ready(Err(error)) => {
-                    if let Some(how) = disconnect(&error) {
-                        machine.handle_disconnect(clock.now(), how);
-                    }
-                    return Turn::Again;
-                }
-                Poll::Pending => {}
-            }
-        }
-        if read > 0 && !known.unread {
-            let mut buffer = [0; 512];
-            let len = read.min(buffer.len());
-            let got = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]);
-            match &got {
-                Poll::Ready(Ok(0)) => machine.handle_disconnect(clock.now(), Disconnect::Eof),
-                Poll::Ready(Ok(n)) => machine.handle_input(clock.now(), *n),
-                Poll::Ready(Err(error)) => {
-                    if let Some(how) = disconnect(error) {
-                        machine.handle_disconnect(clock.now(), how);
-                    }
-                }
-                Poll::Pending => known.unread = true,
-            }
-            if got.is_ready() {
-                return Turn::Again;
-            }
-        }
-        if let Some(at) = wake_at {
-            let now = *known.now.get_or_insert_with(|| clock.now());
-            if at <= now {
-                machine.handle_timeout(now);
-                return Turn::Again;
-            }
-        }
-        if self.alarm.poll(cx, clock, wake_at).is_ready() {
-            known.now = None;
-            return Turn::Again;
-        }
-        if !inner.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            inner.driver = Some(cx.waker().clone());
-        }
-        Turn::Idle
-    }
-}
-
-/// What an I/O error says about the peer; nothing, if the call is only to be made again.
-pub(crate) fn disconnect(error: &io::Error) -> Option<Disconnect> {
-    match error.kind() {
-        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => None,
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::NotConnected => Some(Disconnect::Reset),
-        io::ErrorKind::TimedOut => Some(Disconnect::TimedOut),
-        _ => Some(Disconnect::Io),
-    }
-}
-
-impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver<M, Io, T> {
+impl<M: Machine, T: Timer> Future for Driver<M, T> {
     type Output = Close;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Close> {
         let this = &mut *self;
         let mut known = Known::default();
         for _ in 0..BUDGET {
-            if let Some(close) = this.closed {
-                return match close.manner {
-                    // The stream is over whatever the shutdown says.
-                    Manner::Finish => Pin::new(&mut this.io).poll_close(cx).map(|_| close),
-                    Manner::Abort => Poll::Ready(close),
-                };
+            if let Some((close, io)) = &mut this.finished {
+                // The stream is over whatever the shutdown says.
+                let close = *close;
+                return Pin::new(io).poll_close(cx).map(|_| close);
             }
             match this.turn(cx, &mut known) {
                 Turn::Again => {}
-                Turn::Idle => return Poll::Pending,
+                Turn::Idle => {
+                    if let Some(topic) = known.topic {
+                        topic.help();
+                    }
+                    return Poll::Pending;
+                }
                 Turn::Closed(close) => {
-                    this.closed = Some(close);
-                    let waiting = std::mem::take(&mut this.shared.lock().waiting);
-                    waiting.into_iter().for_each(Waker::wake);
+                    this.over = true;
+                    if this.finished.is_none() {
+                        return Poll::Ready(close);
+                    }
                 }
             }
         }
@@ -426,16 +290,23 @@ impl<M: Machine, Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Future for Driver
     }
 }
 
-impl<M: Machine, Io, T> Drop for Driver<M, Io, T> {
+impl<M: Machine, T> Drop for Driver<M, T> {
     fn drop(&mut self) {
-        if self.closed.is_none() {
-            let generation = self.generation;
-            self.shared.command(|machine, now| {
-                if machine.generation() == generation {
-                    machine.handle_abandoned(now);
-                }
-            });
-            self.shared.lock().leave_topic();
+        if self.over {
+            return;
         }
+        let generation = self.generation;
+        self.shared.command(|machine, now| {
+            if machine.generation() == generation {
+                machine.handle_abandoned(now);
+            }
+        });
+        let mut inner = self.shared.lock();
+        if inner.machine.generation() == generation {
+            inner.leave_topic();
+        }
+        let io = inner.disconnect(generation);
+        drop(inner);
+        drop(io);
     }
 }

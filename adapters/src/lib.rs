@@ -28,6 +28,7 @@ mod sender;
 mod server;
 mod service;
 mod session;
+mod shared;
 mod state;
 mod sync;
 mod tasks;

@@ -10,8 +10,8 @@ use sansio_sse::mcp::{
 };
 use sansio_sse::{Close, Tick};
 
-use crate::driver::Shared;
 use crate::runtime::Clock;
+use crate::shared::Shared;
 
 #[derive(Debug)]
 pub(crate) struct Registry {

@@ -7,7 +7,7 @@ use std::task::Poll;
 use sansio_sse::{Close, EventError, EventId, EventStream, Frame, FrameBuilder, PushError, ReplayError};
 
 use crate::Topic;
-use crate::driver::Shared;
+use crate::shared::Shared;
 use crate::sync::Counted;
 
 /// Sends frames to one event stream. Clones send to the same one; when the last is dropped, the stream finishes,
@@ -58,7 +58,7 @@ impl EventSender {
     pub async fn send_wait(&self, frame: Frame) -> Result<(), PushError> {
         let mut frame = Some(frame);
         poll_fn(|cx| {
-            self.shared().poll_with(cx, |stream, now| {
+            self.shared().poll_send(cx, |stream, now| {
                 match frame.take().map(|frame| stream.push(now, frame)) {
                     Some(Err(PushError::Full(back))) => {
                         frame = Some(back);
@@ -86,7 +86,7 @@ impl EventSender {
     /// [`EventError::Field`] or [`EventError::Closed`].
     pub async fn emit_wait(&self, event: FrameBuilder<'_>) -> Result<(), EventError> {
         poll_fn(|cx| {
-            self.shared().poll_with(cx, |stream, now| match stream.push_event(now, event) {
+            self.shared().poll_send(cx, |stream, now| match stream.push_event(now, event) {
                 Err(EventError::Full) => Poll::Pending,
                 result => Poll::Ready(result),
             })

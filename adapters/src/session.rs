@@ -11,8 +11,8 @@ use futures_util::Sink;
 use sansio_sse::Close;
 use sansio_sse::mcp::{Message, SendError, SessionEnd, SessionId, SessionStream};
 
-use crate::driver::Shared;
 use crate::registry::Registry;
+use crate::shared::Shared;
 
 /// One session: messages from the client come out of it, messages to the client go into it.
 ///
@@ -110,7 +110,7 @@ impl SessionSender {
     pub async fn send(&self, message: Message) -> Result<(), SendError> {
         let mut message = Some(message);
         poll_fn(|cx| {
-            self.stream.poll_with(cx, |stream, now| match message.take().map(|m| stream.send(now, m)) {
+            self.stream.poll_send(cx, |stream, now| match message.take().map(|m| stream.send(now, m)) {
                 Some(Err(SendError::Full(back))) => {
                     message = Some(back);
                     Poll::Pending

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 
 use sansio_sse::{EventId, Frame, TopicConfig};
 
@@ -12,8 +11,8 @@ use crate::runtime::Clock;
 /// Publishes frames to the streams that [follow](crate::EventSender::follow) it. Clones publish to the same ones; when
 /// the last is dropped, those streams finish.
 ///
-/// Publishing never waits, and costs the same whoever follows: the frame is encoded into one log, and the streams
-/// that have sent all of it are woken, once a turn. What the log holds is bounded; a stream that falls off its end
+/// Publishing never waits: the frame is encoded into one log, and the streams that have sent all of it are woken, once
+/// a turn. What the log holds is bounded; a stream that falls off its end
 /// is closed as lagged, and its client comes back with `Last-Event-ID`.
 ///
 /// ```
@@ -65,7 +64,7 @@ impl Topic {
     #[must_use]
     pub fn with_id(id: u64, config: TopicConfig) -> Topic {
         let topic = sansio_sse::Topic::new(id, config);
-        let inner = Inner { topic, parked: Parked::default() };
+        let inner = Inner { topic, parked: Parked::default(), due: Vec::new() };
         Topic { held: Arc::new(Held(Arc::new(Log { clock: Clock::start(), inner: Mutex::new(inner) }))) }
     }
 
@@ -86,7 +85,19 @@ impl Topic {
     }
 }
 
-/// The log behind its lock, and the drivers that have sent all of it.
+/// A stream that follows a topic.
+pub(crate) trait Follower: Send + Sync {
+    /// Sends what there is for it, as far as its socket takes it.
+    fn pump(self: Arc<Self>);
+
+    /// Wakes its driver.
+    fn wake(&self);
+}
+
+/// The log behind its lock, and the streams that have sent all of it.
+///
+/// A driver that is woken for its own stream's sake serves others as well: so a message to thousands wakes some
+/// hundreds of tasks.
 pub(crate) struct Log {
     clock: Clock,
     inner: Mutex<Inner>,
@@ -95,6 +106,8 @@ pub(crate) struct Log {
 struct Inner {
     topic: sansio_sse::Topic,
     parked: Parked,
+    /// Those for whom there is something. As long as there are any, one of their drivers is awake.
+    due: Vec<Arc<dyn Follower>>,
 }
 
 impl fmt::Debug for Log {
@@ -103,8 +116,11 @@ impl fmt::Debug for Log {
     }
 }
 
+/// How many streams a driver serves when it is woken.
+const SHARE: usize = 16;
+
 impl Log {
-    /// No code of an application runs under the lock.
+    /// No code of an application runs under the lock, and no stream is locked under it.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,105 +130,116 @@ impl Log {
         look(&self.lock().topic)
     }
 
-    /// Tells the log something, and wakes those who wait for it.
+    /// Tells the log something. Those who have sent all of it are due.
     fn command<R>(&self, tell: impl FnOnce(&mut sansio_sse::Topic) -> R) -> R {
         let mut inner = self.lock();
-        let result = tell(&mut inner.topic);
-        if inner.parked.is_empty() {
+        let Inner { topic, parked, due } = &mut *inner;
+        let result = tell(topic);
+        if parked.is_empty() {
             return result;
         }
-        let mut parked = inner.parked.take();
+        let first = due.len();
+        due.extend(parked.take());
+        let woken: Vec<_> = due[first..].iter().step_by(SHARE).map(Arc::clone).collect();
         drop(inner);
-        parked.drain(..).flatten().for_each(Waker::wake);
-        self.lock().parked.give_back(parked);
+        woken.iter().for_each(|follower| follower.wake());
         result
     }
 
-    /// Lets a stream take what there is for it. If it says that this was all, `waker` is woken when there is more.
-    pub(crate) fn fill(
+    /// Lets a stream take what there is for it. If it says that this was all, it is parked, to be due when there is
+    /// more.
+    pub(crate) fn fill<F: Follower + 'static>(
         &self,
         seat: &mut Option<Seat>,
-        waker: &Waker,
+        follower: impl FnOnce() -> Arc<F>,
         fill: impl FnOnce(&mut sansio_sse::Topic) -> bool,
     ) -> bool {
         let mut inner = self.lock();
         let all = fill(&mut inner.topic);
         if all {
-            inner.parked.park(seat, waker);
+            inner.parked.park(seat, || follower());
         }
         all
     }
 
-    /// The stream is over: its waker goes.
+    /// Serves some of those who are due.
+    pub(crate) fn help(&self) {
+        let mut inner = self.lock();
+        if inner.due.is_empty() {
+            return;
+        }
+        let some = inner.due.len().saturating_sub(SHARE);
+        let batch: Vec<_> = inner.due.drain(some..).collect();
+        drop(inner);
+        batch.into_iter().for_each(Follower::pump);
+        self.pass_on();
+    }
+
+    /// Wakes somebody, if there is still something to do.
+    fn pass_on(&self) {
+        let next = self.lock().due.last().map(Arc::clone);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    /// The stream is over.
     pub(crate) fn leave(&self, seat: Seat) {
         let gone = self.lock().parked.leave(seat);
-        drop(gone); // It may be the last of its task.
+        drop(gone);
+        self.pass_on(); // Its driver may have been the one that was woken.
     }
 }
 
-/// Where a waker is parked.
+/// Where a stream is parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seat {
     turn: u64,
     place: usize,
 }
 
-/// Wakers, all woken at once. A seat is good for one turn, so that waking a thousand touches none of them.
+/// Streams that become due all at once. A seat is good for one turn, so that this touches none of them.
 #[derive(Default)]
 struct Parked {
     turn: u64,
-    wakers: Vec<Option<Waker>>,
+    seats: Vec<Option<Arc<dyn Follower>>>,
     free: Vec<usize>,
-    /// An empty one, for its memory.
-    spare: Vec<Option<Waker>>,
 }
 
 impl Parked {
     fn is_empty(&self) -> bool {
-        self.wakers.is_empty()
+        self.seats.len() == self.free.len()
     }
 
-    fn park(&mut self, seat: &mut Option<Seat>, waker: &Waker) {
-        if let Some(Seat { turn, place }) = *seat
-            && turn == self.turn
-            && let Some(parked) = self.wakers.get_mut(place)
-        {
-            if !parked.as_ref().is_some_and(|parked| parked.will_wake(waker)) {
-                *parked = Some(waker.clone());
-            }
+    fn park<F: Follower + 'static>(&mut self, seat: &mut Option<Seat>, follower: impl FnOnce() -> Arc<F>) {
+        if seat.is_some_and(|seat| seat.turn == self.turn) {
             return;
         }
+        let follower: Arc<dyn Follower> = follower();
         let place = match self.free.pop() {
-            Some(place) => place,
+            Some(place) => {
+                self.seats[place] = Some(follower);
+                place
+            }
             None => {
-                self.wakers.push(None);
-                self.wakers.len() - 1
+                self.seats.push(Some(follower));
+                self.seats.len() - 1
             }
         };
-        if let Some(parked) = self.wakers.get_mut(place) {
-            *parked = Some(waker.clone());
-        }
         *seat = Some(Seat { turn: self.turn, place });
     }
 
-    fn leave(&mut self, seat: Seat) -> Option<Waker> {
+    fn leave(&mut self, seat: Seat) -> Option<Arc<dyn Follower>> {
         if seat.turn != self.turn {
             return None;
         }
-        let gone = self.wakers.get_mut(seat.place)?.take();
         self.free.push(seat.place);
-        gone
+        self.seats.get_mut(seat.place)?.take()
     }
 
-    fn take(&mut self) -> Vec<Option<Waker>> {
+    fn take(&mut self) -> impl Iterator<Item = Arc<dyn Follower>> {
         self.turn += 1;
         self.free.clear();
-        std::mem::replace(&mut self.wakers, std::mem::take(&mut self.spare))
-    }
-
-    fn give_back(&mut self, empty: Vec<Option<Waker>>) {
-        if empty.capacity() > self.spare.capacity() {
-            self.spare = empty;
-        }
+        self.seats.drain(..).flatten()
     }
 }

@@ -75,7 +75,7 @@ struct Place<R: TestRuntime> {
     listener: R::Listener,
 }
 
-type Driven<R> = Driver<EventStream, Faulty<<R as Runtime>::Io>, <R as Runtime>::Timer>;
+type Driven<R> = Driver<EventStream, <R as Runtime>::Timer>;
 
 impl<R: TestRuntime> Place<R> {
     async fn new() -> Place<R> {

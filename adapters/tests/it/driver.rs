@@ -104,11 +104,11 @@ impl Wake for Counter {
 
 const FRAMES: usize = 22;
 
-fn begin(fake: &Fake) -> (Driver<EventStream, Fake, Fake>, EventSender) {
+fn begin(fake: &Fake) -> (Driver<EventStream, Fake>, EventSender) {
     begin_with(fake, &(0..FRAMES).map(|n| n.to_string()).collect::<Vec<_>>())
 }
 
-fn begin_with(fake: &Fake, said: &[String]) -> (Driver<EventStream, Fake, Fake>, EventSender) {
+fn begin_with(fake: &Fake, said: &[String]) -> (Driver<EventStream, Fake>, EventSender) {
     let clock = Clock::start();
     let config = StreamConfig::builder().keep_alive(KeepAlive::Comment(Duration::from_secs(3_600)));
     let stream = EventStream::new(clock.now(), Arc::new(config.build().unwrap()));
@@ -124,7 +124,7 @@ fn whole() -> String {
 }
 
 /// Polls while there is something to do, but not longer than that can take.
-fn turn(driver: &mut Driver<EventStream, Fake, Fake>) -> Option<Close> {
+fn turn(driver: &mut Driver<EventStream, Fake>) -> Option<Close> {
     let woken = Arc::new(Counter::default());
     let waker = Waker::from(Arc::clone(&woken));
     let mut cx = Context::from_waker(&waker);

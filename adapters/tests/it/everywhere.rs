@@ -125,8 +125,8 @@ fn unbroken() -> (String, String, usize) {
     let (stream, posts) = live(&mut world, Fault::none(), Fault::none());
     assert_eq!(
         world.tasks.started() - before,
-        3,
-        "the stream's connection, the handler, the messages' connection"
+        4,
+        "the stream's connection, the handler, the stream, the messages' connection"
     );
     world.ends_well("unbroken");
     (stream, posts, before)
@@ -138,7 +138,7 @@ const HANDLER: usize = 1;
 #[test]
 fn server_whose_task_is_dropped_at_any_poll_goes_on_without_it() {
     let (whole, answers, first) = unbroken();
-    for task in 0..3 {
+    for task in 0..4 {
         let mut cuts = 0;
         for polls in 0..=500 {
             let mut world = World::start(Resumption::Off);
@@ -158,7 +158,7 @@ fn server_whose_task_is_dropped_at_any_poll_goes_on_without_it() {
                 break;
             }
         }
-        assert!(cuts > 2, "task {task} has {cuts} polls");
+        assert!(cuts > 0, "task {task} has {cuts} polls");
     }
 }
 
