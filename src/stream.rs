@@ -81,8 +81,12 @@ pub struct EventStream {
 #[derive(Debug)]
 enum Life {
     Open,
-    Draining { until: Tick, reason: CloseReason },
-    Closed(Close),
+    Draining {
+        until: Tick,
+        reason: CloseReason,
+    },
+    /// In a box: most of its life, a stream has none.
+    Closed(Box<Close>),
 }
 
 /// What the driver must do.
@@ -613,13 +617,13 @@ impl EventStream {
     fn end(&mut self, reason: CloseReason, manner: Manner) {
         match self.life {
             Life::Open | Life::Draining { .. } => {
-                self.life = Life::Closed(Close {
+                self.life = Life::Closed(Box::new(Close {
                     reason,
                     manner,
                     at: self.now,
                     undelivered: self.queue.accepted(),
                     last_delivered: self.last_delivered,
-                });
+                }));
                 self.queue.clear();
             }
             Life::Closed(_) => {}

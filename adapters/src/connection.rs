@@ -22,12 +22,13 @@ use sansio_sse::mcp::{
 use sansio_sse::{Admission, Disconnect, EventId, EventStream, Tick};
 use tracing::Instrument;
 
+use crate::alarms::ServerTimer;
 use crate::driver::{Driver, Machine};
-use crate::registry::Attached;
+use crate::registry::{Attached, Registry};
 use crate::runtime::{Alarm, Clock, Runtime, Timer};
 use crate::shared::{Shared, disconnect};
 use crate::state::{Place, State};
-use crate::tasks::{Kind, TaskId};
+use crate::tasks::{Kind, Stop, TaskId};
 use crate::{EventSender, Request, Session};
 
 /// Turns of work in one poll, before other tasks get theirs.
@@ -52,7 +53,7 @@ pub(crate) async fn serve<R: Runtime>(
     {
         tracing::debug!(%peer, %error, "no limit on unacknowledged bytes");
     }
-    let mut http = Http::new(io, R::timer(), state);
+    let mut http = Http::new(io, state.alarms.timer(), state);
     let control = Arc::clone(&http.control);
     state.tasks.on_finish(task, move || control.finish());
     let mut wanted: Option<Wanted> = None;
@@ -169,7 +170,7 @@ struct Opened {
 
 fn open_session<R: Runtime>(
     state: &Arc<State>,
-    http: &mut Http<R::Io, R::Timer>,
+    http: &mut Http<R::Io, ServerTimer>,
     head: &RequestHead,
     last: Option<EventId>,
 ) -> Result<Opened, Response> {
@@ -246,7 +247,7 @@ fn start_handler<R: Runtime>(state: &Arc<State>, id: SessionId, stream: &Arc<Sha
 
 fn run_session<R: Runtime>(
     state: &Arc<State>,
-    http: Http<R::Io, R::Timer>,
+    http: Http<R::Io, ServerTimer>,
     opened: Opened,
     peer: SocketAddr,
     place: Place,
@@ -254,21 +255,43 @@ fn run_session<R: Runtime>(
     let Opened { attached, handover } = opened;
     let Some(id) = attached.attachment.as_ref().map(|attachment| attachment.id().clone()) else { return };
     let span = tracing::info_span!("session", %id, %peer);
-    let (finish, of) = (Arc::clone(&attached.stream), Arc::clone(&state.registry));
+    let speaking =
+        Speaking { id, registry: Arc::clone(&state.registry), stream: Arc::clone(&attached.stream) };
     let driver = driver(http, Arc::clone(&attached.stream), attached.generation, &handover);
-    state.tasks.spawn::<R, _>(Kind::Stream, |task| {
-        state.tasks.on_finish(task, move || of.finish(&id, &finish));
-        async move {
-            driver.await;
-            drop((attached, place));
-        }
-        .instrument(span)
-    });
+    let driver = driver.map(move |_| drop((attached, place))).instrument(span);
+    state.tasks.spawn_stream::<R>(Arc::new(speaking), driver);
+}
+
+/// A session that has a response to speak on.
+struct Speaking {
+    id: SessionId,
+    registry: Arc<Registry>,
+    stream: Arc<Shared<SessionStream>>,
+}
+
+impl Stop for Speaking {
+    fn finish(&self) {
+        self.registry.finish(&self.id, &self.stream);
+    }
+
+    fn abort(&self) {
+        self.stream.command(SessionStream::abort);
+    }
+}
+
+impl Stop for Shared<EventStream> {
+    fn finish(&self) {
+        self.command(EventStream::finish);
+    }
+
+    fn abort(&self) {
+        self.command(EventStream::abort);
+    }
 }
 
 fn run_events<R: Runtime>(
     state: &Arc<State>,
-    mut http: Http<R::Io, R::Timer>,
+    mut http: Http<R::Io, ServerTimer>,
     head: &RequestHead,
     events: usize,
     place: Place,
@@ -279,19 +302,16 @@ fn run_events<R: Runtime>(
     let config = Arc::clone(&state.service.stream);
     let stream = EventStream::with_head(state.clock.now(), config, response, framing);
     let stream = Shared::new(state.clock, stream);
-    let finish = Arc::clone(&stream);
+    let stop: Arc<Shared<EventStream>> = Arc::clone(&stream);
     let driver = driver(http, Arc::clone(&stream), 0, &handover);
     // What it has to say at once goes out with the head; most have nothing to wait for, and need no task.
     let mut handler = on_events(EventSender::new(stream), head.clone());
     let first = AssertUnwindSafe(&mut handler).catch_unwind().now_or_never();
-    state.tasks.spawn::<R, _>(Kind::Stream, |task| {
-        state.tasks.on_finish(task, move || finish.command(EventStream::finish));
-        async move {
-            let close = driver.await;
-            tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");
-            drop(place);
-        }
+    let driver = driver.map(move |close| {
+        tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");
+        drop(place);
     });
+    state.tasks.spawn_stream::<R>(stop, driver);
     match first {
         None => state.tasks.spawn::<R, _>(Kind::Handler, |_| handler),
         Some(Ok(())) => {}

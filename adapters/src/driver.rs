@@ -149,7 +149,7 @@ pub struct Driver<M: Machine, T> {
     generation: u32,
     alarm: Alarm<T>,
     /// The stream has finished: what is left is to shut the connection down.
-    finished: Option<(Close, Box<dyn Socket>)>,
+    finished: Option<Box<Finished>>,
     over: bool,
 }
 
@@ -185,7 +185,9 @@ impl<M: Machine, T: Timer> Driver<M, T> {
                 inner.leave_topic();
             }
             drop(guard);
-            self.finished = io.filter(|_| close.manner == Manner::Finish).map(|io| (close, io));
+            self.over = true;
+            let io = io.filter(|_| close.manner == Manner::Finish);
+            self.finished = io.map(|io| Box::new(Finished { close, io }));
             waiting.into_iter().for_each(Waker::wake);
             return Turn::Closed(close);
         }
@@ -236,6 +238,12 @@ impl<M: Machine, T: Timer> Driver<M, T> {
     }
 }
 
+/// A stream that is over, and its connection.
+struct Finished {
+    close: Close,
+    io: Box<dyn Socket>,
+}
+
 /// What one turn came to.
 enum Turn {
     /// Something happened: look again.
@@ -264,10 +272,9 @@ impl<M: Machine, T: Timer> Future for Driver<M, T> {
         let this = &mut *self;
         let mut known = Known::default();
         for _ in 0..BUDGET {
-            if let Some((close, io)) = &mut this.finished {
+            if let Some(Finished { close, io }) = this.finished.as_deref_mut() {
                 // The stream is over whatever the shutdown says.
-                let close = *close;
-                return Pin::new(io).poll_close(cx).map(|_| close);
+                return Pin::new(io).poll_close(cx).map(|_| *close);
             }
             match this.turn(cx, &mut known) {
                 Turn::Again => {}
@@ -277,12 +284,8 @@ impl<M: Machine, T: Timer> Future for Driver<M, T> {
                     }
                     return Poll::Pending;
                 }
-                Turn::Closed(close) => {
-                    this.over = true;
-                    if this.finished.is_none() {
-                        return Poll::Ready(close);
-                    }
-                }
+                Turn::Closed(_) if this.finished.is_some() => {}
+                Turn::Closed(close) => return Poll::Ready(close),
             }
         }
         cx.waker().wake_by_ref();

@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod alarms;
 mod connection;
 mod driver;
 mod registry;

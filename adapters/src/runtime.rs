@@ -112,6 +112,13 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// The tick of an instant; the first one for all before it.
+    pub(crate) fn tick(self, instant: Instant) -> Tick {
+        tick(instant.saturating_duration_since(EPOCH.instant))
+    }
+}
+
 fn tick(since: Duration) -> Tick {
     Tick::from_micros(since.as_secs() * 1_000_000 + u64::from(since.subsec_micros()))
 }

@@ -159,7 +159,7 @@ async fn within<R: Runtime>(
     .await;
 }
 
-/// Serves the deadlines of the table of sessions.
+/// Serves the deadlines of the table of sessions, and of all connections.
 struct Keeper<T> {
     state: Arc<State>,
     alarm: Alarm<T>,
@@ -172,9 +172,13 @@ impl<T: Timer> Keeper<T> {
 
     fn poll(&mut self, cx: &mut Context<'_>) {
         loop {
-            let deadline = self.state.registry.poll_deadline(cx);
-            if deadline.is_some_and(|at| at <= self.state.clock.now()) {
+            let sessions = self.state.registry.poll_deadline(cx);
+            let alarms = self.state.alarms.poll_deadline(cx);
+            let deadline = [sessions, alarms].into_iter().flatten().min();
+            let now = self.state.clock.now();
+            if deadline.is_some_and(|at| at <= now) {
                 self.state.registry.with(Sessions::handle_timeout);
+                self.state.alarms.fire(now);
             } else if self.alarm.poll(cx, self.state.clock, deadline).is_pending() {
                 return;
             }

@@ -6,6 +6,7 @@ use std::task::Waker;
 use sansio_sse::mcp::Sessions;
 use sansio_sse::{Acceptor, Admission, Tick};
 
+use crate::alarms::Alarms;
 use crate::registry::Registry;
 use crate::runtime::Clock;
 use crate::service::Service;
@@ -18,6 +19,7 @@ pub(crate) struct State {
     pub(crate) service: Service,
     pub(crate) registry: Arc<Registry>,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) alarms: Arc<Alarms>,
     gate: Mutex<Gate>,
 }
 
@@ -35,7 +37,14 @@ impl State {
             .with_greeting(service.http_sse.greeting());
         let gate = Gate { acceptor: Acceptor::new(service.max_connections), waker: None };
         let registry = Arc::new(Registry::new(clock, sessions));
-        Arc::new(State { clock, registry, tasks: Arc::default(), gate: Mutex::new(gate), service })
+        Arc::new(State {
+            clock,
+            registry,
+            tasks: Arc::default(),
+            alarms: Alarms::new(clock),
+            gate: Mutex::new(gate),
+            service,
+        })
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {

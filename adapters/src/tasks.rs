@@ -44,8 +44,41 @@ struct Inner {
 
 struct Task {
     kind: Kind,
-    abort: AbortHandle,
-    finish: Option<Box<dyn FnOnce() + Send>>,
+    control: Control,
+}
+
+/// How a task is asked to end.
+#[derive(Clone)]
+enum Control {
+    /// Like any future.
+    Future { abort: AbortHandle, finish: Option<Arc<dyn Fn() + Send + Sync>> },
+    /// As the stream that it drives.
+    Stream(Arc<dyn Stop>),
+}
+
+impl Control {
+    fn finish(self) {
+        match self {
+            Control::Future { finish, .. } => finish.iter().for_each(|finish| finish()),
+            Control::Stream(stream) => stream.finish(),
+        }
+    }
+
+    fn abort(self) {
+        match self {
+            Control::Future { abort, .. } => abort.abort(),
+            Control::Stream(stream) => stream.abort(),
+        }
+    }
+}
+
+/// A stream that comes to its end when it is told so; its task then does.
+pub(crate) trait Stop: Send + Sync {
+    /// Sends what waits, within its deadline.
+    fn finish(&self);
+
+    /// Ends at once.
+    fn abort(&self);
 }
 
 impl fmt::Debug for Tasks {
@@ -89,35 +122,57 @@ impl Tasks {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let (abort, registration) = AbortHandle::new_pair();
-        let id = {
-            let mut inner = self.lock();
-            let id = inner.next;
-            inner.next += 1;
-            if inner.closed {
-                abort.abort();
-            }
-            inner.counts[kind as usize] += 1;
-            inner.live.insert(id, Task { kind, abort, finish: None });
-            id
-        };
-        let leave = Leave { tasks: Arc::clone(self), id };
-        let future = Abortable::new(AssertUnwindSafe(make(TaskId(id))).catch_unwind(), registration);
-        R::spawn(async move {
-            if let Ok(Err(_panic)) = future.await {
+        let leave = self.enter(kind, Control::Future { abort, finish: None });
+        let future = AssertUnwindSafe(make(TaskId(leave.id))).catch_unwind();
+        // No `async` block: it would hold the future twice.
+        R::spawn(Abortable::new(future, registration).map(move |end| {
+            if let Ok(Err(_panic)) = end {
                 tracing::error!("a task has panicked; its session or connection is closed");
             }
             drop(leave);
-        });
+        }));
+    }
+
+    /// Runs the driver of a stream in a task of its own.
+    pub(crate) fn spawn_stream<R: Runtime>(
+        self: &Arc<Self>,
+        stream: Arc<dyn Stop>,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let leave = self.enter(Kind::Stream, Control::Stream(stream));
+        R::spawn(AssertUnwindSafe(driver).catch_unwind().map(move |end| {
+            if end.is_err() {
+                tracing::error!("a stream's driver has panicked; its connection is closed");
+            }
+            drop(leave);
+        }));
+    }
+
+    /// Puts a task on the list, and asks it at once what all have been asked already.
+    fn enter(self: &Arc<Self>, kind: Kind, control: Control) -> Leave {
+        let mut inner = self.lock();
+        let id = inner.next;
+        inner.next += 1;
+        inner.counts[kind as usize] += 1;
+        let (finishing, closed) = (inner.finishing, inner.closed);
+        inner.live.insert(id, Task { kind, control: control.clone() });
+        drop(inner);
+        if closed {
+            control.abort();
+        } else if finishing {
+            control.finish();
+        }
+        Leave { tasks: Arc::clone(self), id }
     }
 
     /// Says how the task is asked to finish from now on; asks at once if all have been asked already.
-    pub(crate) fn on_finish(&self, id: TaskId, finish: impl FnOnce() + Send + 'static) {
+    pub(crate) fn on_finish(&self, id: TaskId, ask: impl Fn() + Send + Sync + 'static) {
         let mut inner = self.lock();
         if inner.finishing {
             drop(inner);
-            finish();
-        } else if let Some(task) = inner.live.get_mut(&id.0) {
-            task.finish = Some(Box::new(finish));
+            ask();
+        } else if let Some(Task { control: Control::Future { finish, .. }, .. }) = inner.live.get_mut(&id.0) {
+            *finish = Some(Arc::new(ask));
         }
     }
 
@@ -130,17 +185,17 @@ impl Tasks {
     pub(crate) fn finish(&self) {
         let mut inner = self.lock();
         inner.finishing = true;
-        let asks: Vec<_> = inner.live.values_mut().filter_map(|task| task.finish.take()).collect();
+        let all: Vec<_> = inner.live.values().map(|task| task.control.clone()).collect();
         drop(inner);
-        asks.into_iter().for_each(|ask| ask());
+        all.into_iter().for_each(Control::finish);
     }
 
     /// Ends all at once: their futures are dropped.
     pub(crate) fn abort(&self) {
         let inner = self.lock();
-        let handles: Vec<_> = inner.live.values().map(|task| task.abort.clone()).collect();
+        let all: Vec<_> = inner.live.values().map(|task| task.control.clone()).collect();
         drop(inner);
-        handles.iter().for_each(AbortHandle::abort);
+        all.into_iter().for_each(Control::abort);
     }
 
     /// Ends all at once, and from now on each that is started as well.
