@@ -14,18 +14,28 @@ const HEX_LEN: usize = 16;
 
 /// Appends what stands in front of a frame of `len` bytes.
 pub(crate) fn open(out: &mut Vec<u8>, framing: Framing, id: Option<(EventId, LineEnd)>, len: usize) {
-    let mut line = IdLine::EMPTY;
-    if let Some((id, line_end)) = id {
-        line.set(id, line_end);
+    match id {
+        None => open_chunk(out, framing, len),
+        Some((id, line_end)) => {
+            let mut line = IdLine::EMPTY;
+            line.set(id, line_end);
+            open_chunk(out, framing, line.as_bytes().len() + len);
+            out.extend_from_slice(line.as_bytes());
+        }
     }
+}
+
+fn open_chunk(out: &mut Vec<u8>, framing: Framing, len: usize) {
     match framing {
         Framing::Raw => {}
         Framing::Chunked => {
-            out.extend_from_slice(hex(&mut [0; HEX_LEN], (line.as_bytes().len() + len) as u64));
-            out.extend_from_slice(b"\r\n");
+            let mut line = [0; HEX_LEN + 2];
+            let (digits, end) = line.split_at_mut(HEX_LEN);
+            end.copy_from_slice(b"\r\n");
+            let digits = put_hex(digits, len as u64);
+            out.extend_from_slice(&line[HEX_LEN - digits..]);
         }
     }
-    out.extend_from_slice(line.as_bytes());
 }
 
 /// What stands behind a frame.
@@ -72,15 +82,21 @@ impl IdLine {
     }
 }
 
-/// Writes `n` in hexadecimal into the end of `buffer`.
-fn hex(buffer: &mut [u8; HEX_LEN], mut n: u64) -> &[u8] {
-    let mut at = HEX_LEN;
-    loop {
-        at -= 1;
-        buffer[at] = b"0123456789abcdef"[(n % 16) as usize];
+/// Writes `n` in hexadecimal into the end of `buffer`; gives back how many digits it has.
+fn put_hex(buffer: &mut [u8], mut n: u64) -> usize {
+    let mut digits = 0;
+    for place in buffer.iter_mut().rev() {
+        *place = b"0123456789abcdef"[(n % 16) as usize];
+        digits += 1;
         n /= 16;
         if n == 0 {
-            return &buffer[at..];
+            break;
         }
     }
+    digits
+}
+
+fn hex(buffer: &mut [u8; HEX_LEN], n: u64) -> &[u8] {
+    let digits = put_hex(buffer, n);
+    &buffer[HEX_LEN - digits..]
 }

@@ -35,7 +35,7 @@ use crate::{EventSender, Request, Session};
 const BUDGET: usize = 32;
 
 /// Bytes read at once.
-const READ: usize = 16 * 1024;
+const READ: usize = 8 * 1024;
 
 /// Serves a connection to its end.
 ///
@@ -48,11 +48,6 @@ pub(crate) async fn serve<R: Runtime>(
     admission: Admission,
     place: Place,
 ) {
-    if let Some(silence) = state.service.give_up_after()
-        && let Err(error) = R::give_up_after(&io, silence)
-    {
-        tracing::debug!(%peer, %error, "no limit on unacknowledged bytes");
-    }
     let mut http = Http::new(io, state.alarms.timer(), state);
     let control = Arc::clone(&http.control);
     state.tasks.on_finish(task, move || control.finish());
@@ -305,7 +300,7 @@ fn run_events<R: Runtime>(
     let stop: Arc<Shared<EventStream>> = Arc::clone(&stream);
     let driver = driver(http, Arc::clone(&stream), 0, &handover);
     // What it has to say at once goes out with the head; most have nothing to wait for, and need no task.
-    let mut handler = on_events(EventSender::new(stream), head.clone());
+    let mut handler = on_events(EventSender::new(stream), *handover.head);
     let first = AssertUnwindSafe(&mut handler).catch_unwind().now_or_never();
     let driver = driver.map(move |close| {
         tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");

@@ -89,6 +89,9 @@ impl<R: Runtime> Server<R> {
     /// What the operating system says when it is asked for the socket's address.
     pub fn on(listener: R::Listener, service: Service) -> io::Result<Server<R>> {
         let addr = R::local_addr(&listener)?;
+        if let Err(error) = R::prepare(&listener, service.give_up_after()) {
+            tracing::debug!(%error, "no limit on unacknowledged bytes");
+        }
         Ok(Server { listener, addr, state: State::new(service) })
     }
 

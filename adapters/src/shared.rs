@@ -187,6 +187,16 @@ fn write<'a>(
     Some(io.poll_write_vectored(cx, &slices[..offered]))
 }
 
+/// Wakes a driver and those who wait: nearly always there is nobody, and nothing to be done.
+fn wake(driver: Option<Waker>, waiting: Vec<Waker>) {
+    if let Some(driver) = driver {
+        driver.wake();
+    }
+    if !waiting.is_empty() {
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
 /// What an I/O error says about the peer; nothing, if the call is only to be made again.
 pub(crate) fn disconnect(error: &io::Error) -> Option<Disconnect> {
     match error.kind() {
@@ -232,7 +242,7 @@ impl<M: Machine> Shared<M> {
         let driver = inner.wake_driver();
         let waiting = if inner.is_over() { inner.take_waiting() } else { Vec::new() };
         drop(inner);
-        driver.into_iter().chain(waiting).for_each(Waker::wake);
+        wake(driver, waiting);
         result
     }
 
@@ -253,7 +263,7 @@ impl<M: Machine> Shared<M> {
             }
         };
         drop(inner);
-        driver.into_iter().for_each(Waker::wake);
+        wake(driver, Vec::new());
         answer
     }
 
@@ -285,7 +295,7 @@ impl<M: Machine> Shared<M> {
             inner.sender_writes = 0;
         }
         drop(inner);
-        driver.into_iter().chain(waiting).for_each(Waker::wake);
+        wake(driver, waiting);
         if again {
             cx.waker().wake_by_ref();
         }
@@ -331,7 +341,7 @@ impl Shared<EventStream> {
         inner.following = Some(Following { log: Arc::clone(log), seat: None });
         let driver = inner.wake_driver();
         drop(inner);
-        driver.into_iter().for_each(Waker::wake);
+        wake(driver, Vec::new());
         Ok(())
     }
 }
@@ -358,11 +368,11 @@ impl<M: Machine> Follower for Shared<M> {
         let driver = if idle && !inner.is_over() { None } else { inner.wake_driver() };
         let waiting = inner.take_waiting();
         drop(inner);
-        driver.into_iter().chain(waiting).for_each(Waker::wake);
+        wake(driver, waiting);
     }
 
     fn wake(&self) {
         let driver = self.lock().wake_driver();
-        driver.into_iter().for_each(Waker::wake);
+        wake(driver, Vec::new());
     }
 }

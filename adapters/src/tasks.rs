@@ -1,6 +1,5 @@
 //! [`Tasks`]: every task that a server has started, how to ask each to finish, and how to end it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -9,6 +8,8 @@ use std::task::{Poll, Waker};
 
 use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Abortable};
+
+use slab::Slab;
 
 use crate::runtime::Runtime;
 
@@ -33,8 +34,7 @@ pub(crate) struct Tasks {
 
 #[derive(Default)]
 struct Inner {
-    next: u64,
-    live: BTreeMap<u64, Task>,
+    live: Slab<Task>,
     /// How many of each kind there are among them.
     counts: [usize; 3],
     finishing: bool,
@@ -89,18 +89,18 @@ impl fmt::Debug for Tasks {
 
 /// A task's name, by which it says how it is asked to finish.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TaskId(u64);
+pub(crate) struct TaskId(usize);
 
 /// Takes the task off the list, however it ends.
 struct Leave {
     tasks: Arc<Tasks>,
-    id: u64,
+    id: usize,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
         let mut inner = self.tasks.lock();
-        let gone = inner.live.remove(&self.id);
+        let gone = inner.live.try_remove(self.id);
         if let Some(task) = &gone {
             inner.counts[task.kind as usize] -= 1;
         }
@@ -151,11 +151,9 @@ impl Tasks {
     /// Puts a task on the list, and asks it at once what all have been asked already.
     fn enter(self: &Arc<Self>, kind: Kind, control: Control) -> Leave {
         let mut inner = self.lock();
-        let id = inner.next;
-        inner.next += 1;
         inner.counts[kind as usize] += 1;
         let (finishing, closed) = (inner.finishing, inner.closed);
-        inner.live.insert(id, Task { kind, control: control.clone() });
+        let id = inner.live.insert(Task { kind, control: control.clone() });
         drop(inner);
         if closed {
             control.abort();
@@ -171,7 +169,7 @@ impl Tasks {
         if inner.finishing {
             drop(inner);
             ask();
-        } else if let Some(Task { control: Control::Future { finish, .. }, .. }) = inner.live.get_mut(&id.0) {
+        } else if let Some(Task { control: Control::Future { finish, .. }, .. }) = inner.live.get_mut(id.0) {
             *finish = Some(Arc::new(ask));
         }
     }
@@ -185,7 +183,7 @@ impl Tasks {
     pub(crate) fn finish(&self) {
         let mut inner = self.lock();
         inner.finishing = true;
-        let all: Vec<_> = inner.live.values().map(|task| task.control.clone()).collect();
+        let all: Vec<_> = inner.live.iter().map(|(_, task)| task.control.clone()).collect();
         drop(inner);
         all.into_iter().for_each(Control::finish);
     }
@@ -193,7 +191,7 @@ impl Tasks {
     /// Ends all at once: their futures are dropped.
     pub(crate) fn abort(&self) {
         let inner = self.lock();
-        let all: Vec<_> = inner.live.values().map(|task| task.control.clone()).collect();
+        let all: Vec<_> = inner.live.iter().map(|(_, task)| task.control.clone()).collect();
         drop(inner);
         all.into_iter().for_each(Control::abort);
     }

@@ -11,7 +11,7 @@ use async_io::Async;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
-use super::{Runtime, Timer, set_user_timeout};
+use super::{Runtime, Timer, prepare};
 
 /// Runs servers and drivers on smol.
 #[derive(Clone, Copy, Debug)]
@@ -99,12 +99,11 @@ impl Runtime for SmolRuntime {
 
     async fn accept(listener: &Self::Listener) -> io::Result<(Self::Io, SocketAddr)> {
         let (io, peer) = listener.accept().await?;
-        io.get_ref().set_nodelay(true)?;
         Ok((SmolIo::new(io), peer))
     }
 
-    fn give_up_after(io: &Self::Io, silence: Duration) -> io::Result<()> {
-        set_user_timeout(&SockRef::from(io.socket.get_ref()), silence)
+    fn prepare(listener: &Self::Listener, give_up_after: Option<Duration>) -> io::Result<()> {
+        prepare(&SockRef::from(listener.get_ref()), give_up_after)
     }
 
     fn timer() -> SmolTimer {
@@ -118,15 +117,18 @@ impl Runtime for SmolRuntime {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{Async, Duration, Runtime, SmolIo, SmolRuntime, SockRef, TcpListener, TcpStream};
+    use super::{Duration, Runtime, SmolRuntime, SockRef, TcpStream};
 
     #[test]
     fn hurt_09_the_system_gives_up_a_peer_that_acknowledges_nothing() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let io = Async::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap()).unwrap();
-        let io = SmolIo::new(io);
-        SmolRuntime::give_up_after(&io, Duration::from_secs(30)).unwrap();
-        let set = SockRef::from(io.socket.get_ref()).tcp_user_timeout().unwrap();
-        assert_eq!(set, Some(Duration::from_secs(30)));
+        smol::block_on(async {
+            let listener = SmolRuntime::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+            SmolRuntime::prepare(&listener, Some(Duration::from_secs(30))).unwrap();
+            let _client = TcpStream::connect(SmolRuntime::local_addr(&listener).unwrap()).unwrap();
+            let (io, _) = SmolRuntime::accept(&listener).await.unwrap();
+            let accepted = SockRef::from(io.socket.get_ref());
+            assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(Duration::from_secs(30)));
+            assert!(accepted.tcp_nodelay().unwrap(), "small writes go out at once");
+        });
     }
 }

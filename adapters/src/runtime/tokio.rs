@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
-use super::{Runtime, Timer, set_user_timeout};
+use super::{Runtime, Timer, prepare};
 
 /// Runs servers and drivers on tokio. Its functions must be called inside a tokio runtime.
 #[derive(Clone, Copy, Debug)]
@@ -88,12 +88,11 @@ impl Runtime for TokioRuntime {
 
     async fn accept(listener: &TcpListener) -> io::Result<(TokioIo, SocketAddr)> {
         let (io, peer) = listener.accept().await?;
-        io.set_nodelay(true)?;
         Ok((TokioIo(io), peer))
     }
 
-    fn give_up_after(io: &TokioIo, silence: Duration) -> io::Result<()> {
-        set_user_timeout(&SockRef::from(&io.0), silence)
+    fn prepare(listener: &Self::Listener, give_up_after: Option<Duration>) -> io::Result<()> {
+        prepare(&SockRef::from(listener), give_up_after)
     }
 
     fn timer() -> TokioTimer {

@@ -212,7 +212,7 @@ impl Runtime for Memory {
         })
     }
 
-    fn give_up_after(_: &MemoryIo, _: Duration) -> io::Result<()> {
+    fn prepare(_: &Self::Listener, _: Option<Duration>) -> io::Result<()> {
         Ok(())
     }
 
