@@ -313,6 +313,18 @@ impl EventStream {
         Ok(())
     }
 
+    /// The number of the next frame that it takes from a topic, and since when it follows one.
+    #[cfg(feature = "sim")]
+    pub(crate) fn following(&self) -> Option<(u64, Tick)> {
+        self.following
+    }
+
+    /// Follows a topic from that frame on, as if it had since then.
+    #[cfg(feature = "sim")]
+    pub(crate) fn follow_from(&mut self, next: u64, since: Tick) {
+        self.following = Some((next, since));
+    }
+
     /// Queues what the topic that it follows has for it, as far as one write is likely to take it. Says whether
     /// that was all: then there is nothing to be had before the topic publishes again.
     ///

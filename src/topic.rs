@@ -198,6 +198,24 @@ impl Topic {
         }
     }
 
+    /// A log in which nothing has been published, and much is gone: its next frame is the one with this id.
+    #[cfg(feature = "sim")]
+    pub(crate) fn from(next: EventId, config: TopicConfig) -> Topic {
+        Topic { tail: Run::new(next.stream, next.seq), ..Topic::new(next.stream, config) }
+    }
+
+    /// The frames held from this number on, without their ids, and when each was published.
+    #[cfg(feature = "sim")]
+    pub(crate) fn following(&self, seq: u64) -> impl Iterator<Item = (EventId, Tick, &[u8])> {
+        let runs = self.runs.iter().map(AsRef::as_ref).chain([&self.tail]);
+        let frames = runs.flat_map(|run| (0..run.frames()).map(move |frame| (run, frame)));
+        frames.filter(move |(run, frame)| run.id(*frame).seq >= seq).map(|(run, frame)| {
+            let payload = run.payload(frame);
+            let id = payload.iter().position(|b| *b == b'\n').map_or(0, |end| end + 1);
+            (run.id(frame), run.at(frame), &payload[id..])
+        })
+    }
+
     fn oldest(&self) -> &Run {
         self.runs.front().map_or(&self.tail, |run| run)
     }

@@ -206,6 +206,32 @@ impl Oracle {
         }
     }
 
+    /// A frame was taken from a topic, where it has waited for this stream since `at`.
+    pub fn took(&mut self, now: Tick, id: EventId, at: Tick, frame: &[u8]) {
+        self.told(now, Op::Took { size: frame.len(), id, at: at.as_micros() });
+        if !matches!(self.life, Life::Open) {
+            self.broke(Law::I3, format!("{id} was taken from the topic after the end"));
+        }
+        let faults = self.faults;
+        self.accept(Kind::Event(Some(id)), frame);
+        self.faults = faults;
+        if let Some(taken) = self.waiting.back_mut() {
+            taken.at = at;
+        }
+    }
+
+    /// What was next in the topic is gone; the oldest frame there was published at `oldest`.
+    pub fn fell_off(&mut self, now: Tick, oldest: Tick) {
+        self.told(now, Op::FellOff { oldest: oldest.as_micros() });
+        let behind = self.now.since(oldest);
+        self.closes(CloseReason::Lagged { behind }, Manner::Abort, None);
+    }
+
+    /// It took some frames from a topic, said that this was all, and there are more.
+    pub(super) fn left_behind(&mut self) {
+        self.broke(Law::I2, "not all was taken from the topic".to_string());
+    }
+
     /// See [`EventStream::finish`](crate::EventStream::finish).
     pub fn finish(&mut self, now: Tick) {
         self.told(now, Op::Finish);

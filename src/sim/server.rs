@@ -17,8 +17,8 @@ use crate::mcp::{
     SessionId, SessionLimits, Sessions, StreamKind, read_message,
 };
 use crate::{
-    AccessRules, Close, Cursor, Disconnect, EventId, Frame, Framing, Journal, Manner, Step, StreamConfig,
-    Tick,
+    AccessRules, Close, Disconnect, EventId, Frame, Framing, Manner, Step, StreamConfig, Tick, Topic,
+    TopicConfig,
 };
 
 /// How a [`Server`] is set up.
@@ -64,7 +64,7 @@ pub struct Server<A> {
     sessions: Sessions,
     live: BTreeMap<SessionId, Live>,
     peers: BTreeMap<Conn, Peer>,
-    topic: Journal,
+    topic: Topic,
     outbox: Outbox,
     finishing: bool,
     ends: Ends,
@@ -85,7 +85,7 @@ enum Peer {
     /// It carries a response of a session; the attachment goes back with the response's close.
     Session { id: SessionId, generation: u32, attachment: Option<Attachment> },
     /// It carries a plain stream.
-    Events { stream: Box<Watched>, cursor: Cursor },
+    Events { stream: Box<Watched> },
 }
 
 impl<A: Application> Server<A> {
@@ -94,7 +94,8 @@ impl<A: Application> Server<A> {
     pub fn new(app: A, config: ServerConfig, mut rng: Rng) -> Server<A> {
         let http_sse = Arc::new(config.http_sse.clone());
         let (frames, bytes) = config.events.queue_limits();
-        let topic = Journal::new(rng.next(), frames, bytes);
+        let line_end = config.events.line_end();
+        let topic = Topic::new(rng.next(), TopicConfig { max_frames: frames, max_bytes: bytes, line_end });
         Server {
             app,
             routes: Routes::new(AccessRules::loopback()).http_sse("/sse", &http_sse).events("/events"),
@@ -312,18 +313,12 @@ impl<A: Application> Server<A> {
             return Err(Response::busy("shutting down"));
         }
         let last = head.header("last-event-id").filter(|last| !last.is_empty());
-        let cursor = match last {
-            None => self.topic.tail(),
-            Some(last) => {
-                let last = core::str::from_utf8(last).ok().and_then(|last| last.parse().ok());
-                let resumed = last.and_then(|last| self.topic.resume(last).ok());
-                resumed.ok_or_else(Response::session_over)?
-            }
-        };
+        let last = last.map(|_| head.last_event_id().ok_or_else(Response::session_over)).transpose()?;
         let (response, framing) = self.routes.stream_head(head, StreamKind::Events);
+        let mut stream = Watched::new(now, Arc::clone(&self.config.events), &response, framing);
+        stream.follow(now, &self.topic, last).map_err(|_| Response::session_over())?;
         let Some(Peer::Http { machine, .. }) = self.peers.get_mut(&conn) else { return Ok(()) };
         let Ok(handover) = machine.hand_over(now) else { return Err(Response::busy("closing")) };
-        let mut stream = Watched::new(now, Arc::clone(&self.config.events), &response, framing);
         if let Some(late_by) = self.config.late_by {
             stream = stream.driven(late_by);
         }
@@ -331,18 +326,15 @@ impl<A: Application> Server<A> {
         if handover.eof {
             stream.handle_disconnect(now, Disconnect::Eof);
         }
-        self.peers.insert(conn, Peer::Events { stream: Box::new(stream), cursor });
+        self.peers.insert(conn, Peer::Events { stream: Box::new(stream) });
         self.fill(now, conn);
         Ok(())
     }
 
-    /// Moves what was published into a stream; one that has fallen off the journal's end is over.
+    /// Moves what was published into a stream.
     fn fill(&mut self, now: Tick, conn: Conn) {
-        if let Some(Peer::Events { stream, cursor }) = self.peers.get_mut(&conn)
-            && stream.stream().is_open()
-            && stream.fill(now, cursor, &self.topic).is_err()
-        {
-            stream.abort(now);
+        if let Some(Peer::Events { stream, .. }) = self.peers.get_mut(&conn) {
+            stream.fill_from(now, &mut self.topic);
         }
     }
 
@@ -434,7 +426,7 @@ impl<A: Application> Server<A> {
                     }
                 }
                 Output::Publish(frame) => {
-                    self.topic.append(frame.clone());
+                    self.topic.publish(now, &frame);
                     self.published.push(frame);
                     let streams: Vec<Conn> = self
                         .peers

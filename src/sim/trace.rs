@@ -11,7 +11,7 @@ use core::time::Duration;
 use super::{Violation, Watched};
 use crate::{
     Close, Disconnect, EventId, Frame, Framing, HalfClose, KeepAlive, LineEnd, Retry, SpinGuard, Step,
-    StreamConfig, Tick,
+    StreamConfig, Tick, Topic, TopicConfig,
 };
 
 /// How a stream was made, in plain numbers; all times in microseconds.
@@ -156,6 +156,20 @@ pub enum Op {
         /// Bytes of the frame.
         size: usize,
     },
+    /// A frame is taken from a topic.
+    Took {
+        /// Bytes of the frame, without its id and its envelope.
+        size: usize,
+        /// Its id.
+        id: EventId,
+        /// Since when it waits for this stream, in microseconds.
+        at: u64,
+    },
+    /// What is next in the topic is gone.
+    FellOff {
+        /// When the oldest frame there was published, in microseconds.
+        oldest: u64,
+    },
     /// The peer takes bytes: at most so many of those that are offered.
     Wrote {
         /// How many.
@@ -251,6 +265,18 @@ impl Watched {
             Op::Opening { size } => {
                 let _ = self.push_opening(now, frame_of(size));
             }
+            Op::Took { size, id, at } => {
+                let mut topic = Topic::from(id, self.topic_config());
+                topic.publish(Tick::from_micros(at), &frame_of(size));
+                self.follow_from(id.seq, Tick::ZERO);
+                self.fill_from(now, &mut topic);
+            }
+            Op::FellOff { oldest } => {
+                let mut topic = Topic::from(EventId { stream: 1, seq: 2 }, self.topic_config());
+                topic.publish(Tick::from_micros(oldest), &frame_of(8));
+                self.follow_from(1, Tick::ZERO);
+                self.fill_from(now, &mut topic);
+            }
             Op::Wrote { n } => {
                 if let Step::Run { bytes, .. } = self.poll() {
                     let taken: Vec<u8> = bytes.pieces().flatten().copied().take(n).collect();
@@ -267,6 +293,12 @@ impl Watched {
             Op::Abandon => self.handle_abandoned(now),
             Op::Supersede => self.supersede(now),
         }
+    }
+}
+
+impl Watched {
+    fn topic_config(&self) -> TopicConfig {
+        TopicConfig { line_end: self.stream().config().line_end(), ..TopicConfig::default() }
     }
 }
 

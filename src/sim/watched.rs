@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use super::{Oracle, Violation};
 use crate::{
     Close, Cursor, Disconnect, EventId, EventStream, Frame, Framing, Journal, PushError, ReplayError, Step,
-    StreamConfig, Tick,
+    StreamConfig, Tick, Topic,
 };
 
 /// An [`EventStream`] with its [`Oracle`]: the same methods, and whatever the stream says is compared.
@@ -106,6 +106,37 @@ impl Watched {
         }
         self.check();
         Ok(filled)
+    }
+
+    /// See [`EventStream::follow`].
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    pub fn follow(&mut self, now: Tick, topic: &Topic, after: Option<EventId>) -> Result<(), ReplayError> {
+        self.stream.follow(now, topic, after)
+    }
+
+    /// Follows a topic from that frame on, as if it had since then.
+    pub(super) fn follow_from(&mut self, next: u64, since: Tick) {
+        self.stream.follow_from(next, since);
+    }
+
+    /// See [`EventStream::fill`].
+    pub fn fill_from(&mut self, now: Tick, topic: &mut Topic) -> bool {
+        let Some((first, since)) = self.stream.following() else { return true };
+        let all = self.stream.fill(now, topic);
+        let next = self.stream.following().map_or(first, |(next, _)| next);
+        let taken = topic.following(first).take_while(|(id, ..)| id.seq < next);
+        taken.for_each(|(id, published, frame)| self.oracle.took(now, id, published.max(since), frame));
+        if all && self.oracle.is_open() {
+            match topic.following(next).next() {
+                Some((id, oldest, _)) if id.seq > next => self.oracle.fell_off(now, oldest),
+                Some(_) => self.oracle.left_behind(),
+                None => {}
+            }
+        }
+        self.check();
+        all
     }
 
     /// See [`EventStream::push_opening`]; for an empty queue.
