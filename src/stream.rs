@@ -19,7 +19,7 @@ pub use self::queue::{Framing, Transmit};
 
 use self::queue::{Kind, Queue};
 use self::spin::FrameClock;
-use crate::topic::{Read, Topic};
+use crate::topic::{Read, Run, Topic};
 use crate::{
     EventId, FieldError, Frame, FrameBuilder, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick,
 };
@@ -309,7 +309,10 @@ impl EventStream {
     /// [`ReplayError`] if what follows `after` can't be said again; the stream is as it was.
     pub fn follow(&mut self, now: Tick, topic: &Topic, after: Option<EventId>) -> Result<(), ReplayError> {
         self.clock(now);
-        self.following = Some((topic.next_after(after)?, self.now));
+        let next = topic.next_after(after)?;
+        if self.is_open() {
+            self.following = Some((next, self.now));
+        }
         Ok(())
     }
 
@@ -329,26 +332,42 @@ impl EventStream {
     /// that was all: then there is nothing to be had before the topic publishes again.
     ///
     /// A stream that has fallen off the end of the topic's log closes as [`CloseReason::Lagged`], and its client
-    /// comes back with the id that it saw last. One whose topic has finished, finishes.
+    /// comes back with the id that it saw last. One whose topic has finished, finishes; and one that is finishing
+    /// ends behind what the topic has for it now.
     pub fn fill(&mut self, now: Tick, topic: &mut Topic) -> bool {
         self.clock(now);
-        while let (Some((next, since)), Life::Open) = (self.following, &self.life) {
+        while let Some((next, since)) = self.following {
             if self.queue.len() >= FILL || self.queue.parts() >= FILL_PARTS {
                 return false;
             }
             match topic.read(next) {
-                Read::Run(run, frame) => {
-                    self.bytes_wait();
-                    self.queue.drop_unbegun_keep_alive();
-                    self.following = Some((run.end_seq(), since));
-                    self.queue.push_run(run, frame, since);
-                }
+                Read::Run(run, frame) => self.take(run, frame, since),
                 Read::Gap { oldest } => self.close(CloseReason::Lagged { behind: self.now.since(oldest) }),
-                Read::Nothing => break,
-                Read::Finished => self.drain(CloseReason::Finished),
+                Read::Nothing if self.is_open() => break,
+                Read::Nothing | Read::Finished => {
+                    self.following = None;
+                    self.drain(CloseReason::Finished);
+                    self.end_queue();
+                }
             }
         }
         true
+    }
+
+    fn take(&mut self, run: Arc<Run>, frame: usize, since: Tick) {
+        self.bytes_wait();
+        self.queue.drop_unbegun_keep_alive();
+        self.following = Some((run.end_seq(), since));
+        self.queue.push_run(run, frame, since);
+    }
+
+    /// Takes one frame from a topic, and nothing follows from that.
+    #[cfg(feature = "sim")]
+    pub(crate) fn take_one(&mut self, now: Tick, topic: &mut Topic) {
+        self.clock(now);
+        if let Read::Run(run, frame) = topic.read(topic.last_id().seq) {
+            self.take(run, frame, Tick::ZERO);
+        }
     }
 
     /// Ends the stream once all that is queued is taken, within
@@ -601,22 +620,32 @@ impl EventStream {
         }
     }
 
+    /// Nothing more is accepted. What a topic has for the stream still is.
     fn drain(&mut self, reason: CloseReason) {
         match self.life {
             Life::Open => {
-                self.bytes_wait();
-                self.queue.drop_unbegun_keep_alive();
-                self.queue.push_terminator(self.now);
                 self.life = Life::Draining { until: self.now + self.config.drain_within(), reason };
-                self.close_if_drained();
+                if self.following.is_none() {
+                    self.end_queue();
+                }
             }
             Life::Draining { .. } | Life::Closed(_) => {}
         }
     }
 
+    /// All that is ever sent is in the queue.
+    fn end_queue(&mut self) {
+        self.bytes_wait();
+        self.queue.drop_unbegun_keep_alive();
+        self.queue.push_terminator(self.now);
+        self.close_if_drained();
+    }
+
     fn close_if_drained(&mut self) {
         match self.life {
-            Life::Draining { reason, .. } if self.queue.is_empty() => self.end(reason, Manner::Finish),
+            Life::Draining { reason, .. } if self.queue.is_empty() && self.following.is_none() => {
+                self.end(reason, Manner::Finish);
+            }
             Life::Draining { .. } | Life::Open | Life::Closed(_) => {}
         }
     }
@@ -636,6 +665,7 @@ impl EventStream {
                     undelivered: self.queue.accepted(),
                     last_delivered: self.last_delivered,
                 }));
+                self.following = None;
                 self.queue.clear();
             }
             Life::Closed(_) => {}

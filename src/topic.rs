@@ -204,6 +204,12 @@ impl Topic {
         Topic { tail: Run::new(next.stream, next.seq), ..Topic::new(next.stream, config) }
     }
 
+    /// Whether nothing more will be published.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
     /// The frames held from this number on, without their ids, and when each was published.
     #[cfg(feature = "sim")]
     pub(crate) fn following(&self, seq: u64) -> impl Iterator<Item = (EventId, Tick, &[u8])> {

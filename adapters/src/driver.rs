@@ -12,7 +12,7 @@ use sansio_sse::{Close, Disconnect, EventStream, Manner, Step, Tick};
 
 use crate::EventSender;
 use crate::runtime::{Alarm, Clock, Timer};
-use crate::shared::{Offered, Shared, Socket, disconnect};
+use crate::shared::{Left, Offered, Shared, Socket, disconnect};
 use crate::topic::Log;
 
 /// Turns of work in one poll, before other tasks get theirs.
@@ -178,13 +178,14 @@ impl<M: Machine, T: Timer> Driver<M, T> {
         let inner = &mut *guard;
         if let Some(close) = inner.machine.close_of(self.generation) {
             let io = inner.disconnect(self.generation);
-            let mut waiting = Vec::new();
             // Where another response has taken over, they are its driver's.
-            if inner.machine.generation() == self.generation {
-                waiting = inner.take_waiting();
-                inner.leave_topic();
-            }
+            let (waiting, left) = if inner.machine.generation() == self.generation {
+                (inner.take_waiting(), inner.leave_topic())
+            } else {
+                (Vec::new(), None)
+            };
             drop(guard);
+            left.into_iter().for_each(Left::go);
             self.over = true;
             let io = io.filter(|_| close.manner == Manner::Finish);
             self.finished = io.map(|io| Box::new(Finished { close, io }));
@@ -305,11 +306,10 @@ impl<M: Machine, T> Drop for Driver<M, T> {
             }
         });
         let mut inner = self.shared.lock();
-        if inner.machine.generation() == generation {
-            inner.leave_topic();
-        }
+        let left = if inner.machine.generation() == generation { inner.leave_topic() } else { None };
         let io = inner.disconnect(generation);
         drop(inner);
+        left.into_iter().for_each(Left::go);
         drop(io);
     }
 }

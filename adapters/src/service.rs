@@ -174,7 +174,7 @@ impl ServiceBuilder {
     }
 
     /// Answers `method path`, for what a service has to say besides its streams. `on_request` runs in the
-    /// connection's task; it is dropped when the client leaves, and answered for with a 500 when it panics.
+    /// connection's task; it is dropped when the connection breaks, and answered for with a 500 when it panics.
     ///
     /// ```
     /// use sansio_sse::http1::Response;

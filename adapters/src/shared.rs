@@ -57,6 +57,17 @@ struct Following {
     seat: Option<Seat>,
 }
 
+/// A topic that a stream followed. Others may be waiting there for this one's driver.
+pub(crate) struct Left(Following);
+
+impl Left {
+    /// No stream may be locked.
+    pub(crate) fn go(self) {
+        let Following { log, seat } = self.0;
+        log.leave(seat);
+    }
+}
+
 impl<M: fmt::Debug> fmt::Debug for Inner<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inner").field("machine", &self.machine).finish_non_exhaustive()
@@ -153,11 +164,10 @@ impl<M: Machine> Inner<M> {
         self.machine.close_of(self.machine.generation()).is_some()
     }
 
-    /// The stream is over: no topic has anything for it any more.
-    pub(crate) fn leave_topic(&mut self) {
-        if let Some(Following { log, seat: Some(seat) }) = self.following.take() {
-            log.leave(seat);
-        }
+    /// The stream is over: no topic has anything for it any more. What comes back is to be [left](Left::go) once the
+    /// lock is given back.
+    pub(crate) fn leave_topic(&mut self) -> Option<Left> {
+        self.following.take().map(Left)
     }
 
     /// The topic that it follows.
@@ -337,10 +347,11 @@ impl Shared<EventStream> {
         let now = self.clock.recent();
         let mut inner = self.lock();
         log.with(|topic| inner.machine.follow(now, topic, after))?;
-        inner.leave_topic();
+        let left = inner.leave_topic();
         inner.following = Some(Following { log: Arc::clone(log), seat: None });
         let driver = inner.wake_driver();
         drop(inner);
+        left.into_iter().for_each(Left::go);
         wake(driver, Vec::new());
         Ok(())
     }
@@ -371,8 +382,14 @@ impl<M: Machine> Follower for Shared<M> {
         wake(driver, waiting);
     }
 
-    fn wake(&self) {
-        let driver = self.lock().wake_driver();
+    fn wake(&self) -> bool {
+        let mut inner = self.lock();
+        if inner.is_over() {
+            return false;
+        }
+        let driver = inner.wake_driver();
+        drop(inner);
         wake(driver, Vec::new());
+        true
     }
 }

@@ -90,8 +90,8 @@ pub(crate) trait Follower: Send + Sync {
     /// Sends what there is for it, as far as its socket takes it.
     fn pump(self: Arc<Self>);
 
-    /// Wakes its driver.
-    fn wake(&self);
+    /// Wakes its driver; false if it has none any more.
+    fn wake(&self) -> bool;
 }
 
 /// The log behind its lock, and the streams that have sent all of it.
@@ -142,7 +142,9 @@ impl Log {
         due.extend(parked.take());
         let woken: Vec<_> = due[first..].iter().step_by(SHARE).map(Arc::clone).collect();
         drop(inner);
-        woken.iter().for_each(|follower| follower.wake());
+        if !woken.iter().fold(false, |any, follower| follower.wake() || any) {
+            self.pass_on();
+        }
         result
     }
 
@@ -177,15 +179,18 @@ impl Log {
 
     /// Wakes somebody, if there is still something to do.
     fn pass_on(&self) {
-        let next = self.lock().due.last().map(Arc::clone);
-        if let Some(next) = next {
-            next.wake();
+        loop {
+            let Some(next) = self.lock().due.last().map(Arc::clone) else { return };
+            if next.wake() {
+                return;
+            }
+            self.lock().due.retain(|due| !Arc::ptr_eq(due, &next));
         }
     }
 
     /// The stream is over.
-    pub(crate) fn leave(&self, seat: Seat) {
-        let gone = self.lock().parked.leave(seat);
+    pub(crate) fn leave(&self, seat: Option<Seat>) {
+        let gone = seat.and_then(|seat| self.lock().parked.leave(seat));
         drop(gone);
         self.pass_on(); // Its driver may have been the one that was woken.
     }

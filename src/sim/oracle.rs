@@ -46,6 +46,8 @@ pub struct Oracle {
     faults: u32,
     empty_writes: u32,
     read_behind: usize,
+    /// It follows a topic, and has not come to the end of it.
+    follows: bool,
     /// When every frame that the guard counts was taken whole.
     yields: Vec<Tick>,
     rapid: u32,
@@ -115,6 +117,7 @@ impl Oracle {
             faults: 0,
             empty_writes: 0,
             read_behind: 4_096,
+            follows: false,
             yields: Vec::new(),
             rapid: 0,
             driver: None,
@@ -206,10 +209,30 @@ impl Oracle {
         }
     }
 
+    /// See [`EventStream::follow`](crate::EventStream::follow).
+    pub fn follow(&mut self, now: Tick) {
+        self.told(now, Op::Follow);
+        self.follows |= matches!(self.life, Life::Open);
+    }
+
+    /// All that the topic had was taken; whether there will never be more.
+    pub fn caught_up(&mut self, now: Tick, finished: bool) {
+        let finishing = matches!(self.life, Life::Finishing { .. });
+        if self.follows && (finishing || finished) {
+            self.told(now, Op::CaughtUp { finished });
+            self.follows = false;
+            if finishing {
+                self.ends();
+            } else {
+                self.finishes(CloseReason::Finished);
+            }
+        }
+    }
+
     /// A frame was taken from a topic, where it has waited for this stream since `at`.
     pub fn took(&mut self, now: Tick, id: EventId, at: Tick, frame: &[u8]) {
         self.told(now, Op::Took { size: frame.len(), id, at: at.as_micros() });
-        if !matches!(self.life, Life::Open) {
+        if matches!(self.life, Life::Closed(_)) || !self.follows {
             self.broke(Law::I3, format!("{id} was taken from the topic after the end"));
         }
         let faults = self.faults;
@@ -475,11 +498,7 @@ impl Oracle {
         if !taken.is_empty() && !matches!(self.life, Life::Closed(_)) {
             self.broke(Law::I2, String::from("the peer got more than was accepted"));
         }
-        if let Life::Finishing { reason, .. } = self.life
-            && self.waiting.is_empty()
-        {
-            self.closes(reason, Manner::Finish, None);
-        }
+        self.drains();
     }
 
     /// The origin's guard, from the whole history.
@@ -504,13 +523,27 @@ impl Oracle {
 
     fn finishes(&mut self, reason: CloseReason) {
         let Life::Open = self.life else { return };
+        self.life = Life::Finishing { until: self.now + self.config.drain_within(), reason };
+        if !self.follows {
+            self.ends();
+        }
+    }
+
+    /// Nothing more will be accepted, from a topic neither.
+    fn ends(&mut self) {
         let since = self.drop_unbegun_keep_alive();
         if self.framing == Framing::Chunked {
             self.expect(Kind::Terminator, b"0\r\n\r\n".to_vec());
             self.pending_since = since.unwrap_or(self.pending_since);
         }
-        self.life = Life::Finishing { until: self.now + self.config.drain_within(), reason };
-        if self.waiting.is_empty() {
+        self.drains();
+    }
+
+    fn drains(&mut self) {
+        if let Life::Finishing { reason, .. } = self.life
+            && self.waiting.is_empty()
+            && !self.follows
+        {
             self.closes(reason, Manner::Finish, None);
         }
     }

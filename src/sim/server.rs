@@ -153,7 +153,10 @@ impl<A: Application> Server<A> {
         for peer in self.peers.values_mut() {
             match peer {
                 Peer::Http { machine, .. } => machine.finish(now),
-                Peer::Events { stream, .. } => stream.finish(now),
+                Peer::Events { stream, .. } => {
+                    stream.finish(now);
+                    stream.fill_from(now, &mut self.topic);
+                }
                 Peer::Session { id, .. } => {
                     self.sessions.finish(now, id);
                     if let Some(live) = self.live.get_mut(id) {

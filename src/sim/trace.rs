@@ -156,6 +156,13 @@ pub enum Op {
         /// Bytes of the frame.
         size: usize,
     },
+    /// It follows a topic.
+    Follow,
+    /// It has come to the end of the topic.
+    CaughtUp {
+        /// For good.
+        finished: bool,
+    },
     /// A frame is taken from a topic.
     Took {
         /// Bytes of the frame, without its id and its envelope.
@@ -265,11 +272,22 @@ impl Watched {
             Op::Opening { size } => {
                 let _ = self.push_opening(now, frame_of(size));
             }
+            Op::Follow => {
+                let topic = Topic::new(1, self.topic_config());
+                let _ = self.follow(now, &topic, None);
+            }
+            Op::CaughtUp { finished } => {
+                let mut topic = Topic::new(1, self.topic_config());
+                if finished {
+                    topic.finish();
+                }
+                self.follow_from(1, Tick::ZERO);
+                self.fill_from(now, &mut topic);
+            }
             Op::Took { size, id, at } => {
                 let mut topic = Topic::from(id, self.topic_config());
                 topic.publish(Tick::from_micros(at), &frame_of(size));
-                self.follow_from(id.seq, Tick::ZERO);
-                self.fill_from(now, &mut topic);
+                self.take_one(now, &mut topic);
             }
             Op::FellOff { oldest } => {
                 let mut topic = Topic::from(EventId { stream: 1, seq: 2 }, self.topic_config());

@@ -113,7 +113,10 @@ impl Watched {
     /// # Errors
     /// [`ReplayError`].
     pub fn follow(&mut self, now: Tick, topic: &Topic, after: Option<EventId>) -> Result<(), ReplayError> {
-        self.stream.follow(now, topic, after)
+        self.stream.follow(now, topic, after)?;
+        self.oracle.follow(now);
+        self.check();
+        Ok(())
     }
 
     /// Follows a topic from that frame on, as if it had since then.
@@ -121,18 +124,33 @@ impl Watched {
         self.stream.follow_from(next, since);
     }
 
+    /// Takes the one frame that a topic has, and nothing follows from that.
+    pub(super) fn take_one(&mut self, now: Tick, topic: &mut Topic) {
+        self.stream.take_one(now, topic);
+        for (id, at, frame) in topic.following(0) {
+            self.oracle.took(now, id, at, frame);
+        }
+        self.check();
+    }
+
     /// See [`EventStream::fill`].
     pub fn fill_from(&mut self, now: Tick, topic: &mut Topic) -> bool {
         let Some((first, since)) = self.stream.following() else { return true };
         let all = self.stream.fill(now, topic);
-        let next = self.stream.following().map_or(first, |(next, _)| next);
+        let end = topic.last_id().seq + 1;
+        let next = match self.stream.following() {
+            Some((next, _)) => next,
+            // It has fallen off, or come to the topic's end.
+            None if first < topic.oldest_id().seq => first,
+            None => end,
+        };
         let taken = topic.following(first).take_while(|(id, ..)| id.seq < next);
         taken.for_each(|(id, published, frame)| self.oracle.took(now, id, published.max(since), frame));
-        if all && self.oracle.is_open() {
+        if all {
             match topic.following(next).next() {
                 Some((id, oldest, _)) if id.seq > next => self.oracle.fell_off(now, oldest),
                 Some(_) => self.oracle.left_behind(),
-                None => {}
+                None => self.oracle.caught_up(now, topic.is_finished()),
             }
         }
         self.check();

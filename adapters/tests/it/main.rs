@@ -10,3 +10,4 @@ mod loopback;
 mod memory;
 mod refusals;
 mod resume;
+mod topics;
