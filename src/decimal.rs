@@ -1,7 +1,5 @@
 //! Numbers as text, without the formatting machinery: on the path of every frame.
 
-use alloc::vec::Vec;
-
 /// The longest decimal text of a `u64`.
 pub(crate) const DECIMAL_LEN: usize = 20;
 
@@ -16,9 +14,4 @@ pub(crate) fn format(buffer: &mut [u8; DECIMAL_LEN], mut n: u64) -> &[u8] {
             return &buffer[at..];
         }
     }
-}
-
-/// Appends `n` in decimal.
-pub(crate) fn write(out: &mut Vec<u8>, n: u64) {
-    out.extend_from_slice(format(&mut [0; DECIMAL_LEN], n));
 }

@@ -3,7 +3,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::iter;
+use core::mem;
 use core::time::Duration;
+
+use memchr::{memchr2, memchr3};
+
+use crate::decimal::{self, DECIMAL_LEN};
 
 /// How the lines of a frame end. HTML §9.2.5 allows both; a lone CR is never written, since most clients
 /// wait for ever behind one.
@@ -29,7 +35,7 @@ impl LineEnd {
 
 /// One encoded block of an event stream: fields, comments and the empty line behind them.
 ///
-/// The bytes are made once; a clone costs one reference count, so a message to ten thousand streams is
+/// The bytes are made once, in one allocation; a clone costs one reference count, so a message to ten thousand streams is
 /// encoded and stored once. A stream's own id is not part of the frame: it is put in front of it by
 /// [`EventStream::push_with_id`](crate::EventStream::push_with_id).
 ///
@@ -48,6 +54,22 @@ impl Frame {
     #[must_use]
     pub fn message(data: &str) -> Frame {
         FrameBuilder { data: Some(data), ..FrameBuilder::default() }.encode()
+    }
+
+    /// Appends what [`message`](Self::message) would hold to `out`: the form for messages that one stream alone
+    /// sends, with no allocation as long as `out` has the room.
+    ///
+    /// ```
+    /// use sansio_sse::Frame;
+    ///
+    /// let mut out = Vec::new();
+    /// Frame::write_message("one\ntwo", &mut out);
+    /// Frame::write_message("three", &mut out);
+    /// assert_eq!(out, b"data: one\ndata: two\n\ndata: three\n\n");
+    /// ```
+    pub fn write_message(data: &str, out: &mut Vec<u8>) {
+        let message = FrameBuilder { data: Some(data), ..FrameBuilder::default() };
+        message.write(message.first_break(), out);
     }
 
     /// An event of the type `event`.
@@ -180,58 +202,127 @@ impl<'a> FrameBuilder<'a> {
     /// [`FieldError`] if the comment, the event type or the id holds CR, LF (they would forge further
     /// fields) or NUL (a client ignores an id with one).
     pub fn build(self) -> Result<Frame, FieldError> {
-        check(Field::Comment, self.comment)?;
-        check(Field::Event, self.event)?;
-        check(Field::Id, self.id)?;
+        self.check()?;
         Ok(self.encode())
     }
 
+    /// Checks, and appends the encoded bytes to `out`, which is only allocated for where its capacity is too
+    /// small: with a buffer that is used again, a message costs no allocation.
+    ///
+    /// # Errors
+    /// As for [`build`](Self::build); then `out` is as it was.
+    ///
+    /// ```
+    /// use sansio_sse::{Field, FieldError, Frame};
+    ///
+    /// let mut out = Vec::with_capacity(64);
+    /// Frame::builder().event("tick").data("1").write_to(&mut out)?;
+    /// assert_eq!(Frame::builder().id("\n").write_to(&mut out), Err(FieldError::LineBreak { field: Field::Id, at: 0 }));
+    /// assert_eq!((&out[..], out.capacity()), (&b"event: tick\ndata: 1\n\n"[..], 64));
+    /// # Ok::<(), FieldError>(())
+    /// ```
+    pub fn write_to(self, out: &mut Vec<u8>) -> Result<(), FieldError> {
+        self.check()?;
+        self.write(self.first_break(), out);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), FieldError> {
+        check(Field::Comment, self.comment)?;
+        check(Field::Event, self.event)?;
+        check(Field::Id, self.id)
+    }
+
     fn encode(self) -> Frame {
-        let text =
-            [self.comment, self.event, self.id, self.data].into_iter().flatten().map(str::len).sum::<usize>();
-        let mut out = Vec::with_capacity(text + 64);
+        let first_break = self.first_break();
+        let mut len = Length(0);
+        self.write(first_break, &mut len);
+        // The shared block is allocated once, at its length; the zeros are what safe code pays for that.
+        let mut bytes: Arc<[u8]> = iter::repeat_n(0, len.0).collect();
+        if let Some(blank) = Arc::get_mut(&mut bytes) {
+            self.write(first_break, &mut Blank(blank));
+        }
+        Frame(bytes)
+    }
+
+    /// Where the data's first line ends: the one search that data of one line needs.
+    fn first_break(&self) -> Option<usize> {
+        self.data.and_then(|data| memchr2(b'\r', b'\n', data.as_bytes()))
+    }
+
+    fn write(&self, first_break: Option<usize>, out: &mut impl Sink) {
         let end = self.line_end.as_bytes();
         if let Some(text) = self.comment {
-            line(&mut out, if text.is_empty() { b":" } else { b": " }, text.as_bytes(), end);
+            line(out, if text.is_empty() { b":" } else { b": " }, text.as_bytes(), end);
         }
         if let Some(event) = self.event {
-            line(&mut out, b"event: ", event.as_bytes(), end);
+            line(out, b"event: ", event.as_bytes(), end);
         }
         if let Some(id) = self.id {
-            line(&mut out, b"id: ", id.as_bytes(), end);
+            line(out, b"id: ", id.as_bytes(), end);
         }
         if let Some(data) = self.data {
-            data_lines(&mut out, data.as_bytes(), end);
+            data_lines(out, data.as_bytes(), first_break, end);
         }
         if let Some(after) = self.retry {
-            out.extend_from_slice(b"retry: ");
-            crate::decimal::write(&mut out, u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-            out.extend_from_slice(end);
+            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            line(out, b"retry: ", decimal::format(&mut [0; DECIMAL_LEN], millis), end);
         }
-        out.extend_from_slice(end);
-        Frame(out.into())
+        out.put(end);
     }
 }
 
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8], end: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(value);
-    out.extend_from_slice(end);
+/// Where encoded bytes go.
+trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Counts what would be written.
+struct Length(usize);
+
+impl Sink for Length {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+/// What is left to fill of a block of the right length.
+struct Blank<'a>(&'a mut [u8]);
+
+impl Sink for Blank<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let (now, later) = mem::take(&mut self.0).split_at_mut(bytes.len());
+        now.copy_from_slice(bytes);
+        self.0 = later;
+    }
+}
+
+fn line(out: &mut impl Sink, name: &[u8], value: &[u8], end: &[u8]) {
+    out.put(name);
+    out.put(value);
+    out.put(end);
 }
 
 /// One `data` field a line (HTML §9.2.6 joins them with LF again).
-fn data_lines(out: &mut Vec<u8>, mut data: &[u8], end: &[u8]) {
-    while let Some(at) = memchr::memchr2(b'\r', b'\n', data) {
+fn data_lines(out: &mut impl Sink, mut data: &[u8], first_break: Option<usize>, end: &[u8]) {
+    let mut next = first_break;
+    while let Some(at) = next {
         line(out, b"data: ", &data[..at], end);
         let ended_by = if data[at..].starts_with(b"\r\n") { 2 } else { 1 };
         data = &data[at + ended_by..];
+        next = memchr2(b'\r', b'\n', data);
     }
     line(out, b"data: ", data, end);
 }
 
 fn check(field: Field, value: Option<&str>) -> Result<(), FieldError> {
-    let Some(at) = value.and_then(|v| memchr::memchr3(b'\r', b'\n', 0, v.as_bytes()).map(|at| (v, at)))
-    else {
+    let Some(at) = value.and_then(|v| memchr3(b'\r', b'\n', 0, v.as_bytes()).map(|at| (v, at))) else {
         return Ok(());
     };
     let (value, at) = at;

@@ -41,6 +41,32 @@ fn lines_end_as_configured_and_never_in_a_lone_cr() {
 }
 
 #[test]
+fn a_frame_written_to_a_buffer_is_the_frame_that_is_shared() {
+    let mut out = b"before".to_vec();
+    let mut expected = out.clone();
+    for data in [None, Some(""), Some("a"), Some("a\r\n\rb\n")] {
+        for text in [None, Some(""), Some("x")] {
+            for line_end in [LineEnd::Lf, LineEnd::CrLf] {
+                let mut builder = Frame::builder().line_end(line_end);
+                builder = data.map_or(builder, |data| builder.data(data));
+                builder = text.map_or(builder, |text| builder.comment(text).event(text).id(text));
+                for builder in [builder, builder.retry(Duration::from_millis(7))] {
+                    builder.write_to(&mut out).unwrap();
+                    expected.extend_from_slice(builder.build().unwrap().as_bytes());
+                }
+            }
+        }
+        if let Some(data) = data {
+            Frame::write_message(data, &mut out);
+            expected.extend_from_slice(Frame::message(data).as_bytes());
+        }
+    }
+    assert_eq!(out, expected);
+    assert!(Frame::builder().data("a").event("\r").write_to(&mut out).is_err());
+    assert_eq!(out, expected);
+}
+
+#[test]
 fn text_that_would_forge_fields_is_refused_and_named() {
     for (text, at) in [("\n", 0), ("a\rb", 1), ("ab\r\n", 2)] {
         let refused = |field| Err(FieldError::LineBreak { field, at });
