@@ -11,13 +11,16 @@ use core::num::NonZeroUsize;
 use core::str;
 use core::time::Duration;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 use crate::LastEventId;
+use crate::line_end;
 pub use event::{Event, EventRef};
 
 /// What a buffer may keep while it is empty and the decoder waits for input, in bytes.
 const KEEP: usize = 4096;
+/// What the data buffer may keep then as long as events need it.
+const KEEP_IN_USE: usize = 128 << 10;
 
 /// How a data line begins. Most lines are data, and need no search for the colon.
 const DATA: &[u8] = b"data:";
@@ -93,7 +96,8 @@ impl core::error::Error for TooLarge {}
 /// At any time the line that has come in so far, the data and the type of the current event (as UTF-8, a line
 /// feed for each `data` line) must together stay within the limit; passing it is [`TooLarge`]. Comments and
 /// unknown fields count only while their own line lasts, so keep-alives never add up. An id counts by its line,
-/// and has [`LastEventId::MAX_LEN`] besides. When `decode` returns `None`, empty buffers above 4 KiB are freed.
+/// and has [`LastEventId::MAX_LEN`] besides. When `decode` returns `None`, empty buffers above 4 KiB are freed; but
+/// up to 128 KiB are kept for data as long as the last event needed a quarter of it.
 ///
 /// Time is linear in the input, however it is cut.
 ///
@@ -125,6 +129,8 @@ pub struct Decoder {
     line: Vec<u8>,
     /// The data lines so far, an LF after each, as they came. UTF-8 is checked when the event is complete.
     data: Vec<u8>,
+    /// The length of the last event's data.
+    recent: usize,
     /// So many bytes of `data` are known to be UTF-8.
     settled: usize,
     event_type: String,
@@ -143,6 +149,8 @@ pub struct Decoder {
 /// Where in the stream the next byte of input belongs.
 #[derive(Clone, Copy)]
 enum Place {
+    /// To a new event: as `Start`, and nothing at all is held, or is left to be done for what came before.
+    Event,
     /// To a new line.
     Start,
     /// To a new line too, but an LF is still the end of the line before, which a CR ended.
@@ -195,6 +203,7 @@ impl Decoder {
             lent: false,
             line: Vec::new(),
             data: Vec::new(),
+            recent: 0,
             settled: 0,
             event_type: String::new(),
             text: String::new(),
@@ -245,13 +254,61 @@ impl Decoder {
     /// assert_eq!(decoder.decode(&mut input), None);
     /// assert!(input.is_empty());
     /// ```
+    #[inline]
     pub fn decode<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Option<Result<Decoded<'d>, TooLarge>> {
+        match self.place {
+            Place::Event => {
+                if let Some(data) = self.take_plain_event(input) {
+                    return Some(Ok(Decoded::Event(self.event(Some(data), Some(event::MESSAGE)))));
+                }
+            }
+            Place::Data { .. } => {
+                if self.take_amid_data(input) {
+                    return None;
+                }
+            }
+            Place::Start | Place::AfterCr | Place::Line => {}
+        }
+        self.decode_any(input)
+    }
+
+    #[inline(never)]
+    fn decode_any<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Option<Result<Decoded<'d>, TooLarge>> {
         Some(match self.find(input)? {
             Ok(Found::Event { data, event_type }) => Ok(Decoded::Event(self.event(data, event_type))),
             Ok(Found::Retry(after)) => Ok(Decoded::Retry(after)),
             Ok(Found::Comment(text)) => Ok(Decoded::Comment(text.unwrap_or(&self.comment))),
             Err(failed) => Err(failed),
         })
+    }
+
+    /// An event of one data line and nothing else, which is there as a whole: what most streams are made of.
+    #[inline]
+    fn take_plain_event<'i>(&mut self, input: &mut &'i [u8]) -> Option<&'i str> {
+        let bytes = *input;
+        let value = bytes.strip_prefix(b"data: ")?;
+        let end = line_end::find(value)?;
+        let rest = value[end..].strip_prefix(b"\n\n")?;
+        if self.is_tight(end) {
+            return None;
+        }
+        let data = str::from_utf8(&value[..end]).ok()?;
+        self.recent = end;
+        *input = rest;
+        Some(data)
+    }
+
+    /// Bytes amid a data line. Whoever began that line has given back what could be.
+    #[inline]
+    fn take_amid_data(&mut self, input: &mut &[u8]) -> bool {
+        let bytes = *input;
+        let has_room = bytes.len() <= self.data.capacity() - self.data.len();
+        if !has_room || line_end::find(bytes).is_some() || self.is_tight(bytes.len()) {
+            return false;
+        }
+        self.data.extend_from_slice(bytes);
+        *input = &[];
+        true
     }
 
     /// [`decode`](Self::decode) without the loan, for a caller that goes on in a loop.
@@ -266,6 +323,9 @@ impl Decoder {
             if text.capacity() > self.data.capacity() {
                 self.data = text;
                 self.data.clear();
+            }
+            if matches!(self.place, Place::Start) {
+                self.place = Place::Event;
             }
             self.event_type.clear();
         }
@@ -335,7 +395,7 @@ impl Decoder {
     /// Goes line by line until one leads to something or the input ends.
     fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, TooLarge> {
         match self.place {
-            Place::Start => {}
+            Place::Event | Place::Start => self.place = Place::Start,
             Place::AfterCr => {
                 let Some(first) = input.first() else { return Ok(None) };
                 self.place = Place::Start;
@@ -375,11 +435,15 @@ impl Decoder {
             let blank = match bytes.first() {
                 None => {
                     self.hold(lent);
+                    let nothing = self.data.is_empty() && self.event_type.is_empty() && self.new_id.is_none();
+                    if nothing && matches!(self.place, Place::Start) {
+                        self.place = Place::Event;
+                    }
                     return Ok(None);
                 }
                 Some(first) => matches!(first, b'\n' | b'\r'),
             };
-            let end = if blank { 0 } else { memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len()) };
+            let end = if blank { 0 } else { line_end::find(bytes).unwrap_or(bytes.len()) };
             let line = &bytes[..end];
             let tight = self.is_tight(lent.bytes + end);
             if tight {
@@ -425,7 +489,7 @@ impl Decoder {
     /// As [`advance`](Self::advance), in a line whose beginning came before; goes to its end at most.
     fn end_cut_line<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, TooLarge> {
         let bytes = *input;
-        let end = memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
+        let end = line_end::find(bytes).unwrap_or(bytes.len());
         let piece = &bytes[..end];
         if self.is_tight(end) {
             self.check_room(end)?;
@@ -528,7 +592,7 @@ impl Decoder {
                 settled?;
                 name
             }
-            Place::Start | Place::AfterCr | Place::Line => {
+            Place::Event | Place::Start | Place::AfterCr | Place::Line => {
                 self.settle()?;
                 0
             }
@@ -652,11 +716,15 @@ impl Decoder {
             self.spare_id = mem::replace(&mut self.last_event_id, id);
         }
         if let Some(value) = lent.data {
+            self.recent = value.len();
             let data = str::from_utf8(value).ok();
             if data.is_none() {
                 text::append_lossy(&mut self.text, value, self.limit.get());
             }
             self.lent = data.is_none() || !self.event_type.is_empty();
+            if !self.lent && matches!(self.place, Place::Start) {
+                self.place = Place::Event;
+            }
             return Some(Found::Event { data, event_type: lent.event_type });
         }
         // No `data` field, no event; the type is forgotten all the same.
@@ -665,6 +733,7 @@ impl Decoder {
             return None;
         }
         self.settled = 0;
+        self.recent = self.data.len();
         self.lent = true;
         // The one check of all its lines.
         match String::from_utf8(mem::take(&mut self.data)) {
@@ -686,7 +755,7 @@ impl Decoder {
         if self.line.is_empty() && line > KEEP {
             self.line = Vec::new();
         }
-        if self.data.is_empty() && data > KEEP {
+        if self.data.is_empty() && data > KEEP && (data > KEEP_IN_USE || self.recent < data / 4) {
             self.data = Vec::new();
         }
         if self.event_type.is_empty() && event_type > KEEP {
@@ -750,7 +819,7 @@ mod tests {
 
     #[test]
     fn memory_of_a_large_event_is_given_back_with_the_first_none() {
-        let large = format!("data: {0}\nevent: {0}\n:{0}\n\n", "x".repeat(100_000));
+        let large = format!("data: {0}\nevent: {0}\n:{0}\n\n", "x".repeat(500_000));
         for size in [1, 1000, large.len()] {
             let mut decoder = Decoder::new(NonZeroUsize::MAX);
             for piece in large.as_bytes().chunks(size) {
@@ -770,8 +839,15 @@ mod tests {
                 decoder.comment.capacity(),
             ]
         };
-        for (size, kept) in [(KEEP, KEEP), (KEEP + 1, 0)] {
+        for (size, recent, kept, data_kept) in [
+            (KEEP, 0, KEEP, KEEP),
+            (KEEP + 4, KEEP / 4, 0, 0),
+            (KEEP + 4, KEEP / 4 + 1, 0, KEEP + 4),
+            (KEEP_IN_USE, KEEP_IN_USE / 4, 0, KEEP_IN_USE),
+            (KEEP_IN_USE + 1, KEEP_IN_USE, 0, 0),
+        ] {
             let mut decoder = Decoder::new(NonZeroUsize::MAX);
+            decoder.recent = recent;
             for bytes in [&mut decoder.line, &mut decoder.data] {
                 *bytes = Vec::with_capacity(size);
             }
@@ -779,7 +855,7 @@ mod tests {
                 *text = String::with_capacity(size);
             }
             drain(&mut decoder, b"");
-            assert_eq!(sizes(&decoder), [kept; 4]);
+            assert_eq!(sizes(&decoder), [kept, data_kept, kept, kept]);
         }
         let mut decoder = Decoder::new(NonZeroUsize::MAX);
         let long = "x".repeat(KEEP + 1);

@@ -7,9 +7,10 @@ use core::iter;
 use core::mem;
 use core::time::Duration;
 
-use memchr::{memchr2, memchr3};
+use memchr::memchr3;
 
 use crate::decimal::{self, DECIMAL_LEN};
+use crate::line_end;
 
 /// How the lines of a frame end. HTML §9.2.5 allows both; a lone CR is never written, since most clients
 /// wait for ever behind one.
@@ -68,8 +69,10 @@ impl Frame {
     /// assert_eq!(out, b"data: one\ndata: two\n\ndata: three\n\n");
     /// ```
     pub fn write_message(data: &str, out: &mut Vec<u8>) {
-        let message = FrameBuilder { data: Some(data), ..FrameBuilder::default() };
-        message.write(message.first_break(), out);
+        let data = data.as_bytes();
+        out.reserve(data.len() + 8);
+        data_lines(out, data, line_end::find(data), b"\n");
+        out.push(b'\n');
     }
 
     /// An event of the type `event`.
@@ -237,7 +240,13 @@ impl<'a> FrameBuilder<'a> {
         let first_break = self.first_break();
         let mut len = Length(0);
         self.write(first_break, &mut len);
-        // The shared block is allocated once, at its length; the zeros are what safe code pays for that.
+        // The shared block is allocated once, at its length. What is short is built on the stack first, for the
+        // block's own bytes can only be written while nobody shares them, and to be sure of that takes longer.
+        let mut short = [0; 512];
+        if let Some(short) = short.get_mut(..len.0) {
+            self.write(first_break, &mut Blank(short));
+            return Frame(Arc::from(&*short));
+        }
         let mut bytes: Arc<[u8]> = iter::repeat_n(0, len.0).collect();
         if let Some(blank) = Arc::get_mut(&mut bytes) {
             self.write(first_break, &mut Blank(blank));
@@ -247,7 +256,7 @@ impl<'a> FrameBuilder<'a> {
 
     /// Where the data's first line ends: the one search that data of one line needs.
     fn first_break(&self) -> Option<usize> {
-        self.data.and_then(|data| memchr2(b'\r', b'\n', data.as_bytes()))
+        self.data.and_then(|data| line_end::find(data.as_bytes()))
     }
 
     fn write(&self, first_break: Option<usize>, out: &mut impl Sink) {
@@ -278,6 +287,7 @@ trait Sink {
 }
 
 impl Sink for Vec<u8> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -287,6 +297,7 @@ impl Sink for Vec<u8> {
 struct Length(usize);
 
 impl Sink for Length {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
     }
@@ -296,6 +307,7 @@ impl Sink for Length {
 struct Blank<'a>(&'a mut [u8]);
 
 impl Sink for Blank<'_> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         let (now, later) = mem::take(&mut self.0).split_at_mut(bytes.len());
         now.copy_from_slice(bytes);
@@ -303,6 +315,7 @@ impl Sink for Blank<'_> {
     }
 }
 
+#[inline]
 fn line(out: &mut impl Sink, name: &[u8], value: &[u8], end: &[u8]) {
     out.put(name);
     out.put(value);
@@ -310,13 +323,14 @@ fn line(out: &mut impl Sink, name: &[u8], value: &[u8], end: &[u8]) {
 }
 
 /// One `data` field a line (HTML §9.2.6 joins them with LF again).
+#[inline]
 fn data_lines(out: &mut impl Sink, mut data: &[u8], first_break: Option<usize>, end: &[u8]) {
     let mut next = first_break;
     while let Some(at) = next {
         line(out, b"data: ", &data[..at], end);
         let ended_by = if data[at..].starts_with(b"\r\n") { 2 } else { 1 };
         data = &data[at + ended_by..];
-        next = memchr2(b'\r', b'\n', data);
+        next = line_end::find(data);
     }
     line(out, b"data: ", data, end);
 }

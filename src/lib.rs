@@ -41,6 +41,7 @@ pub mod http1;
 mod id;
 mod journal;
 mod last_event_id;
+mod line_end;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 #[cfg(feature = "mcp")]
