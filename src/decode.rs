@@ -120,6 +120,8 @@ impl core::error::Error for TooLarge {}
 /// ```
 pub struct Decoder {
     limit: NonZeroUsize,
+    /// What can't pass the limit even if decoding makes three bytes of each.
+    safe: usize,
     place: Place,
     /// No line has ended yet, so a byte order mark may lead this one.
     first_line: bool,
@@ -173,6 +175,21 @@ pub(crate) enum Found<'i> {
     Comment(Option<&'i str>),
 }
 
+/// What [`Decoder::take_plain`] found; `Cut` if all of the input was taken.
+enum Plain<'i> {
+    Event(&'i str),
+    Comment(&'i str),
+    Cut,
+    No,
+}
+
+/// What [`Decoder::take_more_data`] found: `All` of the input is data, or the `End` of the event.
+enum More {
+    All,
+    End,
+    No,
+}
+
 /// What the lines of the current event gave, as long as nothing but the input needs to hold it.
 #[derive(Default)]
 struct Lent<'i> {
@@ -198,6 +215,7 @@ impl Decoder {
     pub fn new(limit: NonZeroUsize) -> Decoder {
         Decoder {
             limit,
+            safe: (limit.get() / 3).saturating_sub(DATA.len() + 1),
             place: Place::Start,
             first_line: true,
             lent: false,
@@ -256,24 +274,6 @@ impl Decoder {
     /// ```
     #[inline]
     pub fn decode<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Option<Result<Decoded<'d>, TooLarge>> {
-        match self.place {
-            Place::Event => {
-                if let Some(data) = self.take_plain_event(input) {
-                    return Some(Ok(Decoded::Event(self.event(Some(data), Some(event::MESSAGE)))));
-                }
-            }
-            Place::Data { .. } => {
-                if self.take_amid_data(input) {
-                    return None;
-                }
-            }
-            Place::Start | Place::AfterCr | Place::Line => {}
-        }
-        self.decode_any(input)
-    }
-
-    #[inline(never)]
-    fn decode_any<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Option<Result<Decoded<'d>, TooLarge>> {
         Some(match self.find(input)? {
             Ok(Found::Event { data, event_type }) => Ok(Decoded::Event(self.event(data, event_type))),
             Ok(Found::Retry(after)) => Ok(Decoded::Retry(after)),
@@ -282,52 +282,113 @@ impl Decoder {
         })
     }
 
-    /// An event of one data line and nothing else, which is there as a whole: what most streams are made of.
+    /// At the start of an event: one data line and nothing else, or a comment, is most of what comes.
     #[inline]
-    fn take_plain_event<'i>(&mut self, input: &mut &'i [u8]) -> Option<&'i str> {
-        let bytes = *input;
-        let value = bytes.strip_prefix(b"data: ")?;
-        let end = line_end::find(value)?;
-        let rest = value[end..].strip_prefix(b"\n\n")?;
-        if self.is_tight(end) {
-            return None;
+    fn take_plain<'i>(&mut self, input: &mut &'i [u8]) -> Plain<'i> {
+        let mut bytes = *input;
+        while let [b'\n', rest @ ..] = bytes {
+            bytes = rest;
         }
-        let data = str::from_utf8(&value[..end]).ok()?;
-        self.recent = end;
-        *input = rest;
-        Some(data)
+        *input = bytes;
+        if let [b'd', b'a', b't', b'a', b':', b' ', value @ ..] = bytes {
+            let Some(end) = line_end::find(value) else {
+                let fits = value.len() <= self.data.capacity() && !self.is_tight(value.len());
+                if fits && !value.is_empty() {
+                    self.data.extend_from_slice(value);
+                    self.place = Place::Data { name: DATA.len() + 1, start: 0 };
+                    *input = &[];
+                    return Plain::Cut;
+                }
+                return Plain::No;
+            };
+            if let [b'\n', b'\n', rest @ ..] = &value[end..]
+                && !self.is_tight(end)
+                && let Ok(data) = str::from_utf8(&value[..end])
+            {
+                self.recent = end;
+                *input = rest;
+                return Plain::Event(data);
+            }
+        } else if let [b':', text @ ..] = bytes
+            && let Some(end) = line_end::find(text)
+            && text[end] == b'\n'
+            && !self.is_tight(end)
+            && let Ok(comment) = str::from_utf8(&text[..end])
+        {
+            *input = &text[end + 1..];
+            return Plain::Comment(comment);
+        }
+        Plain::No
     }
 
-    /// Bytes amid a data line. Whoever began that line has given back what could be.
+    /// Amid a data line. Whoever began it has given back what could be.
     #[inline]
-    fn take_amid_data(&mut self, input: &mut &[u8]) -> bool {
+    fn take_more_data(&mut self, input: &mut &[u8]) -> More {
         let bytes = *input;
-        let has_room = bytes.len() <= self.data.capacity() - self.data.len();
-        if !has_room || line_end::find(bytes).is_some() || self.is_tight(bytes.len()) {
-            return false;
+        let end = line_end::find(bytes);
+        let value = &bytes[..end.unwrap_or(bytes.len())];
+        if value.len() > self.data.capacity() - self.data.len() || self.is_tight(value.len()) {
+            return More::No;
         }
-        self.data.extend_from_slice(bytes);
-        *input = &[];
-        true
+        let Some(end) = end else {
+            self.data.extend_from_slice(value);
+            *input = &[];
+            return More::All;
+        };
+        let [b'\n', b'\n', rest @ ..] = &bytes[end..] else { return More::No };
+        self.data.extend_from_slice(value);
+        *input = rest;
+        self.place = Place::Start;
+        self.confirm_id();
+        self.lend_data();
+        More::End
+    }
+
+    /// What was lent is over.
+    #[inline]
+    fn take_back(&mut self) {
+        self.lent = false;
+        let text = mem::take(&mut self.text).into_bytes();
+        if text.capacity() > self.data.capacity() {
+            self.data = text;
+            self.data.clear();
+        }
+        self.event_type.clear();
+        if matches!(self.place, Place::Start) {
+            self.place = Place::Event;
+        }
     }
 
     /// [`decode`](Self::decode) without the loan, for a caller that goes on in a loop.
     #[inline]
     pub(crate) fn find<'i>(&mut self, input: &mut &'i [u8]) -> Option<Result<Found<'i>, TooLarge>> {
+        if self.lent {
+            self.take_back();
+        }
+        match self.place {
+            Place::Event => match self.take_plain(input) {
+                Plain::Event(data) => {
+                    return Some(Ok(Found::Event { data: Some(data), event_type: Some(event::MESSAGE) }));
+                }
+                Plain::Comment(text) => return Some(Ok(Found::Comment(Some(text)))),
+                Plain::Cut => return None,
+                Plain::No => {}
+            },
+            Place::Data { .. } => match self.take_more_data(input) {
+                More::All => return None,
+                More::End => return Some(Ok(Found::Event { data: None, event_type: None })),
+                More::No => {}
+            },
+            Place::Start | Place::AfterCr | Place::Line => {}
+        }
+        self.find_any(input)
+    }
+
+    /// As [`find`](Self::find), whatever comes.
+    #[inline(never)]
+    fn find_any<'i>(&mut self, input: &mut &'i [u8]) -> Option<Result<Found<'i>, TooLarge>> {
         if let Some(failed) = self.failed {
             return Some(Err(failed));
-        }
-        if self.lent {
-            self.lent = false;
-            let text = mem::take(&mut self.text).into_bytes();
-            if text.capacity() > self.data.capacity() {
-                self.data = text;
-                self.data.clear();
-            }
-            if matches!(self.place, Place::Start) {
-                self.place = Place::Event;
-            }
-            self.event_type.clear();
         }
         match self.advance(input) {
             Ok(Some(found)) => Some(Ok(found)),
@@ -476,8 +537,14 @@ impl Decoder {
                     lent.data = Some(value);
                 } else {
                     self.hold_data(&mut lent);
-                    text::append_bytes(&mut self.data, value, self.limit.get());
-                    self.end_data_line()?;
+                    if *ended_by == b'\n' && !tight {
+                        // The LF too is as it comes.
+                        let value = &bytes[end - value.len()..=end];
+                        text::append_bytes(&mut self.data, value, self.limit.get());
+                    } else {
+                        text::append_bytes(&mut self.data, value, self.limit.get());
+                        self.end_data_line()?;
+                    }
                 }
             } else if let Some(found) = self.take_field(line, &mut lent)? {
                 self.hold(lent);
@@ -576,8 +643,7 @@ impl Decoder {
     /// most.
     fn is_tight(&self, more: usize) -> bool {
         // Each length is at most the limit or lies in memory at the same time, so nothing wraps.
-        self.data.len() + self.event_type.len() + self.line.len() + DATA.len() + 1 + more
-            > self.limit.get() / 3
+        self.data.len() + self.event_type.len() + self.line.len() + more > self.safe
     }
 
     /// Refuses so many more bytes of the current line if the limit does.
@@ -711,10 +777,7 @@ impl Decoder {
 
     /// A blank line (HTML §9.2.6, dispatch the event).
     fn dispatch<'i>(&mut self, lent: &Lent<'i>) -> Option<Found<'i>> {
-        // The id counts even if nothing is dispatched.
-        if let Some(id) = self.new_id.take() {
-            self.spare_id = mem::replace(&mut self.last_event_id, id);
-        }
+        self.confirm_id();
         if let Some(value) = lent.data {
             self.recent = value.len();
             let data = str::from_utf8(value).ok();
@@ -732,17 +795,30 @@ impl Decoder {
             self.event_type.clear();
             return None;
         }
+        self.lend_data();
+        Some(Found::Event { data: None, event_type: lent.event_type })
+    }
+
+    /// The id counts even if nothing is dispatched.
+    #[inline]
+    fn confirm_id(&mut self) {
+        if let Some(id) = self.new_id.take() {
+            self.spare_id = mem::replace(&mut self.last_event_id, id);
+        }
+    }
+
+    /// Makes the data buffer, without its last LF, the text of an event: the one check of all its lines.
+    #[inline]
+    fn lend_data(&mut self) {
         self.settled = 0;
         self.recent = self.data.len();
         self.lent = true;
-        // The one check of all its lines.
         match String::from_utf8(mem::take(&mut self.data)) {
             Ok(text) => self.text = text,
             Err(invalid) => {
                 text::append_lossy(&mut self.text, invalid.as_bytes(), self.limit.get());
             }
         }
-        Some(Found::Event { data: None, event_type: lent.event_type })
     }
 
     /// Frees what a large event left behind, before a wait of unknown length.

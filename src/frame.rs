@@ -54,7 +54,19 @@ impl Frame {
     /// line break, and reads as LF at the other end.
     #[must_use]
     pub fn message(data: &str) -> Frame {
-        FrameBuilder { data: Some(data), ..FrameBuilder::default() }.encode()
+        if line_end::find(data.as_bytes()).is_some() {
+            return FrameBuilder { data: Some(data), ..FrameBuilder::default() }.encode();
+        }
+        Frame::filled(MESSAGE_LEN + data.len(), |blank| one_line(blank, data.as_bytes()))
+    }
+
+    /// Allocates the shared block once, at its length; the zeros are what safe code pays for that.
+    fn filled(len: usize, fill: impl FnOnce(&mut Blank<'_>)) -> Frame {
+        let mut bytes: Arc<[u8]> = iter::repeat_n(0, len).collect();
+        if let Some(blank) = Arc::get_mut(&mut bytes) {
+            fill(&mut Blank(blank));
+        }
+        Frame(bytes)
     }
 
     /// Appends what [`message`](Self::message) would hold to `out`: the form for messages that one stream alone
@@ -70,9 +82,15 @@ impl Frame {
     /// ```
     pub fn write_message(data: &str, out: &mut Vec<u8>) {
         let data = data.as_bytes();
-        out.reserve(data.len() + 8);
-        data_lines(out, data, line_end::find(data), b"\n");
-        out.push(b'\n');
+        let first_break = line_end::find(data);
+        out.reserve(MESSAGE_LEN + data.len());
+        match first_break {
+            None => one_line(out, data),
+            Some(_) => {
+                data_lines(out, data, first_break, b"\n");
+                out.push(b'\n');
+            }
+        }
     }
 
     /// An event of the type `event`.
@@ -240,18 +258,7 @@ impl<'a> FrameBuilder<'a> {
         let first_break = self.first_break();
         let mut len = Length(0);
         self.write(first_break, &mut len);
-        // The shared block is allocated once, at its length. What is short is built on the stack first, for the
-        // block's own bytes can only be written while nobody shares them, and to be sure of that takes longer.
-        let mut short = [0; 512];
-        if let Some(short) = short.get_mut(..len.0) {
-            self.write(first_break, &mut Blank(short));
-            return Frame(Arc::from(&*short));
-        }
-        let mut bytes: Arc<[u8]> = iter::repeat_n(0, len.0).collect();
-        if let Some(blank) = Arc::get_mut(&mut bytes) {
-            self.write(first_break, &mut Blank(blank));
-        }
-        Frame(bytes)
+        Frame::filled(len.0, |blank| self.write(first_break, blank))
     }
 
     /// Where the data's first line ends: the one search that data of one line needs.
@@ -322,8 +329,18 @@ fn line(out: &mut impl Sink, name: &[u8], value: &[u8], end: &[u8]) {
     out.put(end);
 }
 
-/// One `data` field a line (HTML §9.2.6 joins them with LF again).
+/// What is written around the data of a message of one line.
+const MESSAGE_LEN: usize = b"data: \n\n".len();
+
+/// A message whose data is one line.
 #[inline]
+fn one_line(out: &mut impl Sink, data: &[u8]) {
+    out.put(b"data: ");
+    out.put(data);
+    out.put(b"\n\n");
+}
+
+/// One `data` field a line (HTML §9.2.6 joins them with LF again).
 fn data_lines(out: &mut impl Sink, mut data: &[u8], first_break: Option<usize>, end: &[u8]) {
     let mut next = first_break;
     while let Some(at) = next {
