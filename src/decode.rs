@@ -1,6 +1,7 @@
 //! [`Decoder`]: bytes of a `text/event-stream` into events, incrementally (HTML §9.2.5 and §9.2.6).
 
 mod event;
+mod piece;
 mod text;
 
 use alloc::string::String;
@@ -16,6 +17,7 @@ use memchr::memchr;
 use crate::LastEventId;
 use crate::line_end;
 pub use event::{Event, EventRef};
+pub use piece::Piece;
 
 /// What a buffer may keep while it is empty and the decoder waits for input, in bytes.
 const KEEP: usize = 4096;
@@ -541,6 +543,7 @@ impl Decoder {
                         // The LF too is as it comes.
                         let value = &bytes[end - value.len()..=end];
                         text::append_bytes(&mut self.data, value, self.limit.get());
+                        self.take_data_lines(input);
                     } else {
                         text::append_bytes(&mut self.data, value, self.limit.get());
                         self.end_data_line()?;
@@ -550,6 +553,18 @@ impl Decoder {
                 self.hold(lent);
                 return Ok(Some(found));
             }
+        }
+    }
+
+    /// Behind a data line that is held: the plain data lines that follow, as long as the limit is far.
+    fn take_data_lines(&mut self, input: &mut &[u8]) {
+        while let [b'd', b'a', b't', b'a', b':', b' ', value @ ..] = *input
+            && let Some(end) = line_end::find(value)
+            && value[end] == b'\n'
+            && !self.is_tight(end)
+        {
+            text::append_bytes(&mut self.data, &value[..=end], self.limit.get());
+            *input = &value[end + 1..];
         }
     }
 

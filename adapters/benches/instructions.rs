@@ -15,7 +15,7 @@ use sansio_sse::{Decoded, Decoder, Frame};
 /// What is counted, and how many pieces of work it is: one figure is instructions a piece.
 type Work = (Box<dyn FnMut()>, usize);
 
-const WORKS: [(&str, fn() -> Work); 9] = [
+const WORKS: [(&str, fn() -> Work); 10] = [
     ("encode a token into a buffer", || encode(token)),
     ("encode JSON-RPC into a buffer", || encode(json_rpc)),
     ("encode JSON-RPC as a frame", encode_shared),
@@ -23,6 +23,7 @@ const WORKS: [(&str, fn() -> Work); 9] = [
     ("decode a token in pieces of 16 bytes", || decode(1000, 16, token)),
     ("decode JSON-RPC", || decode(1000, usize::MAX, json_rpc)),
     ("decode JSON-RPC in pieces of 16 bytes", || decode(1000, 16, json_rpc)),
+    ("decode an event of twenty lines", || decode(100, usize::MAX, lines)),
     ("decode an event of 64 KiB", || decode(4, usize::MAX, large)),
     ("decode an event of 64 KiB in pieces of 1460 bytes", || decode(4, 1460, large)),
 ];
@@ -70,6 +71,10 @@ fn large(n: usize) -> String {
     json_rpc(n).repeat(216)
 }
 
+fn lines(n: usize) -> String {
+    (0..20).map(|line| token(n + line)).collect::<Vec<_>>().join("\n")
+}
+
 fn encode(text: fn(usize) -> String) -> Work {
     let texts: Vec<String> = (0..1000).map(text).collect();
     let pieces = texts.len();
@@ -96,12 +101,14 @@ fn encode_shared() -> Work {
 }
 
 fn decode(events: usize, piece: usize, text: fn(usize) -> String) -> Work {
-    let wire: String = (0..events).map(|n| format!("data: {}\n\n", text(n))).collect();
+    let wire: String =
+        (0..events).map(|n| format!("data: {}\n\n", text(n).replace('\n', "\ndata: "))).collect();
     let mut decoder = Decoder::new(NonZeroUsize::new(4 << 20).unwrap_or(NonZeroUsize::MAX));
     let work = move || {
         let mut seen = 0;
-        for mut input in wire.as_bytes().chunks(piece.min(wire.len())) {
-            while let Some(decoded) = decoder.decode(&mut input) {
+        for bytes in wire.as_bytes().chunks(piece.min(wire.len())) {
+            let mut piece = decoder.piece(bytes);
+            while let Some(decoded) = piece.decode() {
                 if let Ok(Decoded::Event(event)) = decoded {
                     black_box(event);
                     seen += 1;

@@ -27,12 +27,26 @@ impl Tally {
     }
 }
 
+/// A stream as often as `times`, in pieces of `size` bytes.
+#[derive(Clone, Copy)]
+pub struct Pieces {
+    pub wire: &'static [u8],
+    pub size: usize,
+    pub times: usize,
+}
+
+impl Pieces {
+    pub fn iter(self) -> impl Iterator<Item = &'static [u8]> {
+        (0..self.times).flat_map(move |_| self.wire.chunks(self.size))
+    }
+}
+
 /// One decoder: a run that checks, and a run that only counts and touches what comes out.
 pub struct Subject {
     pub name: &'static str,
     pub is_peer: bool,
-    pub check: fn(&[&'static [u8]]) -> Tally,
-    pub time: fn(&[&'static [u8]]) -> usize,
+    pub check: fn(Pieces) -> Tally,
+    pub time: fn(Pieces) -> usize,
 }
 
 macro_rules! subject {
@@ -58,9 +72,10 @@ macro_rules! subject {
 }
 
 /// Ours first, then the peers.
-pub fn all() -> [Subject; 5] {
+pub fn all() -> [Subject; 6] {
     [
         subject!("**ours, lent**", false, lent),
+        subject!("ours, lent, by `Decoder::decode`", false, lent_singly),
         subject!("ours, owned", false, owned),
         subject!("`sse-stream` 0.3", true, sse_stream),
         subject!("`sse-core` 0.2", true, sse_core),
@@ -69,13 +84,31 @@ pub fn all() -> [Subject; 5] {
 }
 
 /// The limit of decoding: nothing but the search for line ends.
-pub fn memchr2(pieces: &[&'static [u8]]) -> usize {
+pub fn memchr2(pieces: Pieces) -> usize {
     pieces.iter().map(|piece| memchr::memchr2_iter(b'\r', b'\n', piece).count()).sum()
 }
 
-fn lent(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
+/// The limit of decoding to `&str` without unsafe code: that search, and the standard library's check of UTF-8.
+pub fn memchr2_and_utf8(pieces: Pieces) -> usize {
+    let count = |piece| memchr::memchr2_iter(b'\r', b'\n', piece).count();
+    pieces.iter().map(|piece| count(piece) + usize::from(std::str::from_utf8(piece).is_ok())).sum()
+}
+
+fn lent(pieces: Pieces, mut sink: impl FnMut(&str)) {
     let mut decoder = Decoder::new(NonZeroUsize::new(4 << 20).expect("not zero"));
-    for mut piece in pieces.iter().copied() {
+    for bytes in pieces.iter() {
+        let mut piece = decoder.piece(bytes);
+        while let Some(decoded) = piece.decode() {
+            if let Decoded::Event(event) = decoded.expect("within the limit") {
+                sink(event.data);
+            }
+        }
+    }
+}
+
+fn lent_singly(pieces: Pieces, mut sink: impl FnMut(&str)) {
+    let mut decoder = Decoder::new(NonZeroUsize::new(4 << 20).expect("not zero"));
+    for mut piece in pieces.iter() {
         while let Some(decoded) = decoder.decode(&mut piece) {
             if let Decoded::Event(event) = decoded.expect("within the limit") {
                 sink(event.data);
@@ -84,9 +117,9 @@ fn lent(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
     }
 }
 
-fn owned(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
+fn owned(pieces: Pieces, mut sink: impl FnMut(&str)) {
     let mut decoder = Decoder::new(NonZeroUsize::new(4 << 20).expect("not zero"));
-    for mut piece in pieces.iter().copied() {
+    for mut piece in pieces.iter() {
         while let Some(decoded) = decoder.decode(&mut piece) {
             if let Decoded::Event(event) = decoded.expect("within the limit") {
                 sink(&event.to_event().data);
@@ -95,9 +128,9 @@ fn owned(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
     }
 }
 
-fn sse_core(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
+fn sse_core(pieces: Pieces, mut sink: impl FnMut(&str)) {
     let mut decoder = sse_core::SseDecoder::with_limit(NonZeroUsize::new(4 << 20).expect("not zero"));
-    for mut piece in pieces.iter().copied() {
+    for mut piece in pieces.iter() {
         while let Some(event) = decoder.next(&mut piece) {
             if let sse_core::SseEvent::Message(event) = event.expect("within the limit") {
                 sink(&event.data);
@@ -106,7 +139,7 @@ fn sse_core(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
     }
 }
 
-fn sse_stream(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
+fn sse_stream(pieces: Pieces, mut sink: impl FnMut(&str)) {
     let input = pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece)));
     drain(sse_stream::SseByteStream::new(stream::iter(input)), |event| {
         if let Some(data) = event.expect("no errors in the input").data {
@@ -115,7 +148,7 @@ fn sse_stream(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
     });
 }
 
-fn eventsource_stream(pieces: &[&'static [u8]], mut sink: impl FnMut(&str)) {
+fn eventsource_stream(pieces: Pieces, mut sink: impl FnMut(&str)) {
     let input = pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece)));
     drain(stream::iter(input).eventsource(), |event| sink(&event.expect("no errors in the input").data));
 }

@@ -7,7 +7,12 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use sansio_sse::{Decoded, Decoder};
 
-use crate::{allocations, corpus, cut, decoders, figure, meter};
+use crate::decoders::Pieces;
+use crate::{allocations, corpus, decoders, figure, meter};
+
+fn cut(wire: &'static [u8], size: usize) -> Pieces {
+    Pieces { wire, size: size.min(wire.len()), times: 1 }
+}
 
 const SIZES: [usize; 9] = [16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 const BYTES: usize = 1 << 20;
@@ -23,14 +28,14 @@ pub fn time() {
     table("size of the events, in one piece", |size| cut(corpus::events_of(size, BYTES), usize::MAX));
 }
 
-fn table(what: &str, pieces: impl Fn(usize) -> Vec<&'static [u8]>) {
+fn table(what: &str, pieces: impl Fn(usize) -> Pieces) {
     println!("### Decoding, nanoseconds a KiB by {what}\n");
     let subjects = decoders::all();
     let mut cells = vec![Vec::new(); subjects.len()];
     let mut out = vec![false; subjects.len()];
     for size in SIZES {
-        let pieces = &pieces(size)[..];
-        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let pieces = pieces(size);
+        let bytes = pieces.wire.len();
         for (n, subject) in subjects.iter().enumerate() {
             if out[n] {
                 cells[n].push("–".to_owned());
@@ -62,8 +67,8 @@ fn size_name(size: usize) -> String {
 
 /// What a decoder owns once an event of 500 KiB is over, and then with 1,000 small ones held by its user.
 pub fn memory() {
-    let large = [corpus::events_of(500 << 10, 1)];
-    let pieces: Vec<_> = large.iter().flat_map(|wire| cut(wire, 1460)).collect();
+    let large = corpus::events_of(500 << 10, 1);
+    let pieces: Vec<_> = cut(large, 1460).iter().collect();
     let small: &'static [u8] = b"data: a small event\n\n";
     println!("### Memory behind an event of 500 KiB that came in pieces of 1,460 bytes, bytes\n");
     println!(

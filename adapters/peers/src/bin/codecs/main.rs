@@ -19,7 +19,7 @@ mod meter;
 use std::process::Command;
 
 use corpus::Corpus;
-use decoders::Tally;
+use decoders::{Pieces, Tally};
 
 const TURNS: usize = 15;
 /// Seconds of one turn.
@@ -57,26 +57,23 @@ fn machine() -> String {
     format!("{model}, {cores} cores, {}", rustc.split(" (").next().unwrap_or_default())
 }
 
-pub fn cut(wire: &'static [u8], size: usize) -> Vec<&'static [u8]> {
-    wire.chunks(size.min(wire.len())).collect()
-}
-
 fn decode(corpora: &[Corpus]) {
     let subjects = decoders::all();
-    let mut speeds = vec![Vec::new(); subjects.len() + 1];
+    let mut speeds = vec![Vec::new(); subjects.len() + 2];
     let mut allocated = vec![Vec::new(); subjects.len()];
     for corpus in corpora {
         let mut expected = Tally::default();
         corpus.texts.iter().for_each(|text| expected.add(text));
         for size in PIECES {
-            let pieces = cut(corpus.wire, size);
+            // Often enough that buffers have their size, as in a stream that lasts.
+            let pieces = Pieces { wire: corpus.wire, size: size.min(corpus.wire.len()), times: 8 };
+            let once = Pieces { times: 1, ..pieces };
             for (subject, allocated) in subjects.iter().zip(&mut allocated) {
-                assert_eq!((subject.check)(&pieces), expected, "{} on {}", subject.name, corpus.name);
+                assert_eq!((subject.check)(once), expected, "{} on {}", subject.name, corpus.name);
                 let before = allocations::count();
-                (subject.time)(&pieces);
-                allocated.push((allocations::count() - before) as f64 / expected.events as f64);
+                (subject.time)(pieces);
+                allocated.push((allocations::count() - before) as f64 / 8.0 / expected.events as f64);
             }
-            let pieces = &pieces[..];
             let mut works: Vec<Box<dyn FnMut()>> = Vec::new();
             for subject in &subjects {
                 works.push(Box::new(|| {
@@ -86,8 +83,11 @@ fn decode(corpora: &[Corpus]) {
             works.push(Box::new(|| {
                 std::hint::black_box(decoders::memchr2(pieces));
             }));
+            works.push(Box::new(|| {
+                std::hint::black_box(decoders::memchr2_and_utf8(pieces));
+            }));
             for (speed, seconds) in speeds.iter_mut().zip(meter::measure(TURNS, TURN, &mut works)) {
-                speed.push(corpus.wire.len() as f64 / seconds / 1e9);
+                speed.push(8.0 * corpus.wire.len() as f64 / seconds / 1e9);
             }
         }
     }
@@ -101,6 +101,7 @@ fn decode(corpora: &[Corpus]) {
         .map(|n| speeds[0][n] / peers.iter().map(|peer| peer[n]).fold(0.0, f64::max))
         .collect();
     row("memchr2 over the same bytes", &speeds[subjects.len()], PIECES.len(), figure);
+    row("memchr2, and `str::from_utf8`", &speeds[subjects.len() + 1], PIECES.len(), figure);
     row("**ours, lent ÷ the best peer**", &ratios, PIECES.len(), |n| format!("**{n:.1}**"));
     println!("\n### Decoding, allocations an event\n");
     head("", corpora);
@@ -121,7 +122,13 @@ fn encode(corpora: &[Corpus]) {
         texts.iter().for_each(|text| expected.add(text));
         for (subject, allocated) in subjects.iter().zip(&mut allocated) {
             let wire = (subject.check)(texts).leak();
-            assert_eq!((decoders::all()[0].check)(&[wire]), expected, "{} on {}", subject.name, corpus.name);
+            assert_eq!(
+                (decoders::all()[0].check)(Pieces { wire, size: wire.len(), times: 1 }),
+                expected,
+                "{} on {}",
+                subject.name,
+                corpus.name
+            );
             let before = allocations::count();
             (subject.time)(texts);
             allocated.push((allocations::count() - before) as f64 / expected.events as f64);
