@@ -27,7 +27,8 @@ const KEEP_IN_USE: usize = 128 << 10;
 /// How a data line begins. Most lines are data, and need no search for the colon.
 const DATA: &[u8] = b"data:";
 
-/// What [`Decoder::decode`] found. Lent until the next call.
+/// What [`Decoder::decode`] found. Lent until the next call: by the input where it lies there as a whole, else by the
+/// decoder.
 ///
 /// ```
 /// use core::num::NonZeroUsize;

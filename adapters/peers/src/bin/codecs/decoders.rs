@@ -74,8 +74,8 @@ macro_rules! subject {
 /// Ours first, then the peers.
 pub fn all() -> [Subject; 6] {
     [
-        subject!("**ours, lent**", false, lent),
-        subject!("ours, lent, by `Decoder::decode`", false, lent_singly),
+        subject!("**ours, lent, by `Piece::decode`**", false, lent),
+        subject!("**ours, lent, by `Decoder::decode`**", false, lent_singly),
         subject!("ours, owned", false, owned),
         subject!("`sse-stream` 0.3", true, sse_stream),
         subject!("`sse-core` 0.2", true, sse_core),
