@@ -15,7 +15,10 @@ use sansio_sse::{Decoded, Decoder, Frame};
 /// What is counted, and how many pieces of work it is: one figure is instructions a piece.
 type Work = (Box<dyn FnMut()>, usize);
 
-const WORKS: [(&str, fn() -> Work); 10] = [
+/// A name, and what prepares the work.
+type Entry = (&'static str, fn() -> Work);
+
+const WORKS: [Entry; 10] = [
     ("encode a token into a buffer", || encode(token)),
     ("encode JSON-RPC into a buffer", || encode(json_rpc)),
     ("encode JSON-RPC as a frame", encode_shared),
