@@ -1,6 +1,7 @@
 //! [`Decoder`]: bytes of a `text/event-stream` into events, incrementally (HTML §9.2.5 and §9.2.6).
 
 mod event;
+mod piece;
 mod text;
 
 use alloc::string::String;
@@ -8,17 +9,26 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::num::NonZeroUsize;
+use core::str;
 use core::time::Duration;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 use crate::LastEventId;
+use crate::line_end;
 pub use event::{Event, EventRef};
+pub use piece::Piece;
 
 /// What a buffer may keep while it is empty and the decoder waits for input, in bytes.
 const KEEP: usize = 4096;
+/// What the data buffer may keep then as long as events need it.
+const KEEP_IN_USE: usize = 128 << 10;
 
-/// What [`Decoder::decode`] found. Lent until the next call.
+/// How a data line begins. Most lines are data, and need no search for the colon.
+const DATA: &[u8] = b"data:";
+
+/// What [`Decoder::decode`] found. Lent until the next call: by the input where it lies there as a whole, else by the
+/// decoder.
 ///
 /// ```
 /// use core::num::NonZeroUsize;
@@ -89,7 +99,8 @@ impl core::error::Error for TooLarge {}
 /// At any time the line that has come in so far, the data and the type of the current event (as UTF-8, a line
 /// feed for each `data` line) must together stay within the limit; passing it is [`TooLarge`]. Comments and
 /// unknown fields count only while their own line lasts, so keep-alives never add up. An id counts by its line,
-/// and has [`LastEventId::MAX_LEN`] besides. When `decode` returns `None`, empty buffers above 4 KiB are freed.
+/// and has [`LastEventId::MAX_LEN`] besides. When `decode` returns `None`, empty buffers above 4 KiB are freed; but
+/// up to 128 KiB are kept for data as long as the last event needed a quarter of it.
 ///
 /// Time is linear in the input, however it is cut.
 ///
@@ -112,19 +123,26 @@ impl core::error::Error for TooLarge {}
 /// ```
 pub struct Decoder {
     limit: NonZeroUsize,
-    /// The beginning of a line whose end has not come yet.
-    line: Vec<u8>,
-    /// The last line ended in CR, so an LF that comes next is part of that line end.
-    after_cr: bool,
+    /// What can't pass the limit even if decoding makes three bytes of each.
+    safe: usize,
+    place: Place,
     /// No line has ended yet, so a byte order mark may lead this one.
     first_line: bool,
-    /// The data buffer, an LF after each line; without the last LF while `lent`.
-    data: String,
-    event_type: String,
-    /// The text of the last comment, until the next call.
-    comment: String,
-    /// `data` and `event_type` were handed out as an event; the next call clears them.
+    /// `text` and `event_type` were handed out as an event; the next call clears them.
     lent: bool,
+    /// The beginning of a line that the input cut, unless `place` says that it is data.
+    line: Vec<u8>,
+    /// The data lines so far, an LF after each, as they came. UTF-8 is checked when the event is complete.
+    data: Vec<u8>,
+    /// The length of the last event's data.
+    recent: usize,
+    /// So many bytes of `data` are known to be UTF-8.
+    settled: usize,
+    event_type: String,
+    /// The data of the event that was handed out, where it could not be lent from the input.
+    text: String,
+    /// The text of the last comment, where it could not be lent from the input.
+    comment: String,
     /// The id that an `id` field set and no blank line has confirmed.
     new_id: Option<LastEventId>,
     /// An old id, for its memory.
@@ -133,11 +151,55 @@ pub struct Decoder {
     failed: Option<TooLarge>,
 }
 
-/// What a line led to; the [`Decoded`] that borrows is made from it afterwards.
-pub(crate) enum Found {
+/// Where in the stream the next byte of input belongs.
+#[derive(Clone, Copy)]
+enum Place {
+    /// To a new event: as `Start`, and nothing at all is held, or is left to be done for what came before.
     Event,
+    /// To a new line.
+    Start,
+    /// To a new line too, but an LF is still the end of the line before, which a CR ended.
+    AfterCr,
+    /// To the line that begins in `line`.
+    Line,
+    /// To a data line. Its name, so many bytes with colon and space, is dropped; its value begins at `start` of
+    /// `data`.
+    Data { name: usize, start: usize },
+}
+
+/// What a line led to; the [`Decoded`] that borrows from the decoder is made from it afterwards.
+pub(crate) enum Found<'i> {
+    /// Each part lies in the input, or else in the decoder.
+    Event {
+        data: Option<&'i str>,
+        event_type: Option<&'i str>,
+    },
     Retry(Duration),
-    Comment,
+    Comment(Option<&'i str>),
+}
+
+/// What [`Decoder::take_plain`] found; `Cut` if all of the input was taken.
+enum Plain<'i> {
+    Event(&'i str),
+    Comment(&'i str),
+    Cut,
+    No,
+}
+
+/// What [`Decoder::take_more_data`] found: `All` of the input is data, or the `End` of the event.
+enum More {
+    All,
+    End,
+    No,
+}
+
+/// What the lines of the current event gave, as long as nothing but the input needs to hold it.
+#[derive(Default)]
+struct Lent<'i> {
+    data: Option<&'i [u8]>,
+    event_type: Option<&'i str>,
+    /// The lengths of these lines: no less than what the event needs to be held.
+    bytes: usize,
 }
 
 impl Decoder {
@@ -156,13 +218,17 @@ impl Decoder {
     pub fn new(limit: NonZeroUsize) -> Decoder {
         Decoder {
             limit,
-            line: Vec::new(),
-            after_cr: false,
+            safe: (limit.get() / 3).saturating_sub(DATA.len() + 1),
+            place: Place::Start,
             first_line: true,
-            data: String::new(),
-            event_type: String::new(),
-            comment: String::new(),
             lent: false,
+            line: Vec::new(),
+            data: Vec::new(),
+            recent: 0,
+            settled: 0,
+            event_type: String::new(),
+            text: String::new(),
+            comment: String::new(),
             new_id: None,
             spare_id: LastEventId::unset(),
             last_event_id: LastEventId::unset(),
@@ -209,24 +275,123 @@ impl Decoder {
     /// assert_eq!(decoder.decode(&mut input), None);
     /// assert!(input.is_empty());
     /// ```
-    pub fn decode(&mut self, input: &mut &[u8]) -> Option<Result<Decoded<'_>, TooLarge>> {
+    #[inline]
+    pub fn decode<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Option<Result<Decoded<'d>, TooLarge>> {
         Some(match self.find(input)? {
-            Ok(Found::Event) => Ok(Decoded::Event(self.event())),
+            Ok(Found::Event { data, event_type }) => Ok(Decoded::Event(self.event(data, event_type))),
             Ok(Found::Retry(after)) => Ok(Decoded::Retry(after)),
-            Ok(Found::Comment) => Ok(Decoded::Comment(&self.comment)),
+            Ok(Found::Comment(text)) => Ok(Decoded::Comment(text.unwrap_or(&self.comment))),
             Err(failed) => Err(failed),
         })
     }
 
+    /// At the start of an event: one data line and nothing else, or a comment, is most of what comes.
+    #[inline]
+    fn take_plain<'i>(&mut self, input: &mut &'i [u8]) -> Plain<'i> {
+        let mut bytes = *input;
+        while let [b'\n', rest @ ..] = bytes {
+            bytes = rest;
+        }
+        *input = bytes;
+        if let [b'd', b'a', b't', b'a', b':', b' ', value @ ..] = bytes {
+            let Some(end) = line_end::find(value) else {
+                let fits = value.len() <= self.data.capacity() && !self.is_tight(value.len());
+                if fits && !value.is_empty() {
+                    self.data.extend_from_slice(value);
+                    self.place = Place::Data { name: DATA.len() + 1, start: 0 };
+                    *input = &[];
+                    return Plain::Cut;
+                }
+                return Plain::No;
+            };
+            if let [b'\n', b'\n', rest @ ..] = &value[end..]
+                && !self.is_tight(end)
+                && let Ok(data) = str::from_utf8(&value[..end])
+            {
+                self.recent = end;
+                *input = rest;
+                return Plain::Event(data);
+            }
+        } else if let [b':', text @ ..] = bytes
+            && let Some(end) = line_end::find(text)
+            && text[end] == b'\n'
+            && !self.is_tight(end)
+            && let Ok(comment) = str::from_utf8(&text[..end])
+        {
+            *input = &text[end + 1..];
+            return Plain::Comment(comment);
+        }
+        Plain::No
+    }
+
+    /// Amid a data line. Whoever began it has given back what could be.
+    #[inline]
+    fn take_more_data(&mut self, input: &mut &[u8]) -> More {
+        let bytes = *input;
+        let end = line_end::find(bytes);
+        let value = &bytes[..end.unwrap_or(bytes.len())];
+        if value.len() > self.data.capacity() - self.data.len() || self.is_tight(value.len()) {
+            return More::No;
+        }
+        let Some(end) = end else {
+            self.data.extend_from_slice(value);
+            *input = &[];
+            return More::All;
+        };
+        let [b'\n', b'\n', rest @ ..] = &bytes[end..] else { return More::No };
+        self.data.extend_from_slice(value);
+        *input = rest;
+        self.place = Place::Start;
+        self.confirm_id();
+        self.lend_data();
+        More::End
+    }
+
+    /// What was lent is over.
+    #[inline]
+    fn take_back(&mut self) {
+        self.lent = false;
+        let text = mem::take(&mut self.text).into_bytes();
+        if text.capacity() > self.data.capacity() {
+            self.data = text;
+            self.data.clear();
+        }
+        self.event_type.clear();
+        if matches!(self.place, Place::Start) {
+            self.place = Place::Event;
+        }
+    }
+
     /// [`decode`](Self::decode) without the loan, for a caller that goes on in a loop.
-    pub(crate) fn find(&mut self, input: &mut &[u8]) -> Option<Result<Found, TooLarge>> {
+    #[inline]
+    pub(crate) fn find<'i>(&mut self, input: &mut &'i [u8]) -> Option<Result<Found<'i>, TooLarge>> {
+        if self.lent {
+            self.take_back();
+        }
+        match self.place {
+            Place::Event => match self.take_plain(input) {
+                Plain::Event(data) => {
+                    return Some(Ok(Found::Event { data: Some(data), event_type: Some(event::MESSAGE) }));
+                }
+                Plain::Comment(text) => return Some(Ok(Found::Comment(Some(text)))),
+                Plain::Cut => return None,
+                Plain::No => {}
+            },
+            Place::Data { .. } => match self.take_more_data(input) {
+                More::All => return None,
+                More::End => return Some(Ok(Found::Event { data: None, event_type: None })),
+                More::No => {}
+            },
+            Place::Start | Place::AfterCr | Place::Line => {}
+        }
+        self.find_any(input)
+    }
+
+    /// As [`find`](Self::find), whatever comes.
+    #[inline(never)]
+    fn find_any<'i>(&mut self, input: &mut &'i [u8]) -> Option<Result<Found<'i>, TooLarge>> {
         if let Some(failed) = self.failed {
             return Some(Err(failed));
-        }
-        if self.lent {
-            self.lent = false;
-            self.data.clear();
-            self.event_type.clear();
         }
         match self.advance(input) {
             Ok(Some(found)) => Some(Ok(found)),
@@ -242,11 +407,17 @@ impl Decoder {
         }
     }
 
-    /// The event that [`find`](Self::find) has just found.
-    pub(crate) fn event(&self) -> EventRef<'_> {
+    /// The event of which [`find`](Self::find) has just found these parts in the input.
+    #[inline]
+    pub(crate) fn event<'d, 'i: 'd>(
+        &'d self,
+        data: Option<&'i str>,
+        event_type: Option<&'i str>,
+    ) -> EventRef<'d> {
+        let held = if self.event_type.is_empty() { event::MESSAGE } else { &self.event_type };
         EventRef {
-            event_type: if self.event_type.is_empty() { event::MESSAGE } else { &self.event_type },
-            data: &self.data,
+            event_type: event_type.unwrap_or(held),
+            data: data.unwrap_or(&self.text),
             last_event_id: self.last_event_id.if_set(),
         }
     }
@@ -286,105 +457,284 @@ impl Decoder {
     }
 
     /// Goes line by line until one leads to something or the input ends.
-    fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Found>, TooLarge> {
-        loop {
-            if self.after_cr
-                && let Some((&first, rest)) = input.split_first()
-            {
-                self.after_cr = false;
-                if first == b'\n' {
-                    *input = rest;
+    fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, TooLarge> {
+        match self.place {
+            Place::Event | Place::Start => self.place = Place::Start,
+            Place::AfterCr => {
+                let Some(first) = input.first() else { return Ok(None) };
+                self.place = Place::Start;
+                if *first == b'\n' {
+                    *input = &input[1..];
                 }
             }
-            let bytes = *input;
-            let end = memchr2(b'\r', b'\n', bytes);
-            let piece = &bytes[..end.unwrap_or(bytes.len())];
-            if piece.len() > self.room() {
-                return Err(self.too_large());
+            Place::Line | Place::Data { .. } => {
+                if let Some(found) = self.end_cut_line(input)? {
+                    return Ok(Some(found));
+                }
+                if matches!(self.place, Place::Line | Place::Data { .. }) {
+                    return Ok(None);
+                }
             }
-            let Some(end) = end else {
-                text::append_bytes(&mut self.line, piece, self.limit.get());
+        }
+        if self.first_line {
+            match input.first() {
+                None => return Ok(None),
+                // Perhaps a byte order mark, perhaps a part of one.
+                Some(0xEF) => {
+                    self.place = Place::Line;
+                    return self.advance(input);
+                }
+                Some(_) => self.first_line = false,
+            }
+        }
+        self.lines(input)
+    }
+
+    /// As [`advance`](Self::advance), at the start of a line.
+    fn lines<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, TooLarge> {
+        let mut lent = Lent::default();
+        loop {
+            let bytes = *input;
+            // A blank line is no work for a search.
+            let blank = match bytes.first() {
+                None => {
+                    self.hold(lent);
+                    let nothing = self.data.is_empty() && self.event_type.is_empty() && self.new_id.is_none();
+                    if nothing && matches!(self.place, Place::Start) {
+                        self.place = Place::Event;
+                    }
+                    return Ok(None);
+                }
+                Some(first) => matches!(first, b'\n' | b'\r'),
+            };
+            let end = if blank { 0 } else { line_end::find(bytes).unwrap_or(bytes.len()) };
+            let line = &bytes[..end];
+            let tight = self.is_tight(lent.bytes + end);
+            if tight {
+                self.hold(mem::take(&mut lent));
+                self.check_room(end)?;
+            }
+            let Some(ended_by) = bytes.get(end) else {
+                self.hold(lent);
+                self.place = Place::Line;
+                self.keep(line);
                 *input = &[];
                 return Ok(None);
             };
-            self.after_cr = bytes[end] == b'\r';
             *input = &bytes[end + 1..];
-
-            let found = if self.line.is_empty() {
-                self.take_line(piece)?
-            } else {
-                text::append_bytes(&mut self.line, piece, self.limit.get());
-                self.take_held_line()?
-            };
-            if found.is_some() {
-                return Ok(found);
+            if *ended_by == b'\r' {
+                match input.first() {
+                    None => self.place = Place::AfterCr,
+                    Some(b'\n') => *input = &input[1..],
+                    Some(_) => {}
+                }
+            }
+            lent.bytes += end + 1;
+            if blank {
+                if let Some(found) = self.dispatch(&lent) {
+                    return Ok(Some(found));
+                }
+                lent = Lent::default();
+            } else if let Some(value) = data_value(line) {
+                if lent.data.is_none() && self.data.is_empty() && !tight {
+                    lent.data = Some(value);
+                } else {
+                    self.hold_data(&mut lent);
+                    if *ended_by == b'\n' && !tight {
+                        // The LF too is as it comes.
+                        let value = &bytes[end - value.len()..=end];
+                        text::append_bytes(&mut self.data, value, self.limit.get());
+                        self.take_data_lines(input);
+                    } else {
+                        text::append_bytes(&mut self.data, value, self.limit.get());
+                        self.end_data_line()?;
+                    }
+                }
+            } else if let Some(found) = self.take_field(line, &mut lent)? {
+                self.hold(lent);
+                return Ok(Some(found));
             }
         }
     }
 
-    /// How many more bytes the current line may have.
-    fn room(&self) -> usize {
+    /// Behind a data line that is held: the plain data lines that follow, as long as the limit is far.
+    fn take_data_lines(&mut self, input: &mut &[u8]) {
+        while let [b'd', b'a', b't', b'a', b':', b' ', value @ ..] = *input
+            && let Some(end) = line_end::find(value)
+            && value[end] == b'\n'
+            && !self.is_tight(end)
+        {
+            text::append_bytes(&mut self.data, &value[..=end], self.limit.get());
+            *input = &value[end + 1..];
+        }
+    }
+
+    /// As [`advance`](Self::advance), in a line whose beginning came before; goes to its end at most.
+    fn end_cut_line<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, TooLarge> {
+        let bytes = *input;
+        let end = line_end::find(bytes).unwrap_or(bytes.len());
+        let piece = &bytes[..end];
+        if self.is_tight(end) {
+            self.check_room(end)?;
+        }
+        self.keep(piece);
+        let Some(ended_by) = bytes.get(end) else {
+            *input = &[];
+            return Ok(None);
+        };
+        *input = &bytes[end + 1..];
+        let was_data = matches!(self.place, Place::Data { .. });
+        self.place = Place::Start;
+        if *ended_by == b'\r' {
+            match input.first() {
+                None => self.place = Place::AfterCr,
+                Some(b'\n') => *input = &input[1..],
+                Some(_) => {}
+            }
+        }
+        if was_data {
+            self.end_data_line()?;
+            return Ok(None);
+        }
+        let held = mem::take(&mut self.line);
+        let found = self.take_held_line(&held);
+        self.line = held;
+        self.line.clear();
+        found
+    }
+
+    /// Obeys a line that does not lie in the input.
+    fn take_held_line<'i>(&mut self, mut line: &[u8]) -> Result<Option<Found<'i>>, TooLarge> {
+        if mem::take(&mut self.first_line) {
+            // HTML §9.2.5: one leading byte order mark is not part of the stream.
+            line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+        }
+        if line.is_empty() {
+            // Only the mark stood on it, and nothing before it.
+            return Ok(None);
+        }
+        if let Some(value) = data_value(line) {
+            text::append_bytes(&mut self.data, value, self.limit.get());
+            return self.end_data_line().map(|()| None);
+        }
+        let mut lent = Lent::default();
+        let found = self.take_field(line, &mut lent)?;
+        self.hold(lent);
+        Ok(match found {
+            Some(Found::Comment(text)) => {
+                if let Some(text) = text {
+                    self.comment.clear();
+                    text::append(&mut self.comment, text, self.limit.get());
+                }
+                Some(Found::Comment(None))
+            }
+            Some(Found::Retry(after)) => Some(Found::Retry(after)),
+            Some(Found::Event { .. }) | None => None,
+        })
+    }
+
+    /// Keeps a piece of the line that the input cut. What is known to be data goes to the data.
+    fn keep(&mut self, piece: &[u8]) {
+        let limit = self.limit.get();
+        if let Place::Data { .. } = self.place {
+            return text::append_bytes(&mut self.data, piece, limit);
+        }
+        if !self.line.is_empty() {
+            text::append_bytes(&mut self.line, piece, limit);
+        }
+        let line = if self.line.is_empty() { piece } else { &self.line };
+        // One byte behind the colon tells whether a space belongs to it.
+        if line.len() > DATA.len()
+            && let Some(value) = data_value(line)
+        {
+            self.place = Place::Data { name: line.len() - value.len(), start: self.data.len() };
+            text::append_bytes(&mut self.data, value, limit);
+            self.line.clear();
+        } else if self.line.is_empty() {
+            text::append_bytes(&mut self.line, piece, limit);
+        }
+    }
+
+    /// Whether this much of a line, with what is held, could pass the limit. Decoding makes three bytes of one at
+    /// most.
+    fn is_tight(&self, more: usize) -> bool {
+        // Each length is at most the limit or lies in memory at the same time, so nothing wraps.
+        self.data.len() + self.event_type.len() + self.line.len() + more > self.safe
+    }
+
+    /// Refuses so many more bytes of the current line if the limit does.
+    #[cold]
+    fn check_room(&mut self, more: usize) -> Result<(), TooLarge> {
+        let name = match self.place {
+            Place::Data { name, start } => {
+                let tail = self.data.split_off(start);
+                let settled = self.settle();
+                self.place = Place::Data { name, start: self.data.len() };
+                text::append_bytes(&mut self.data, &tail, self.limit.get());
+                settled?;
+                name
+            }
+            Place::Event | Place::Start | Place::AfterCr | Place::Line => {
+                self.settle()?;
+                0
+            }
+        };
         // Each length is at most the limit, and so is the sum, so nothing wraps.
-        self.limit.get().saturating_sub(self.line.len() + self.data.len() + self.event_type.len())
+        let held = self.line.len() + name + self.data.len() + self.event_type.len();
+        if more > self.limit.get().saturating_sub(held) { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    /// Decodes what `data` holds, where the limit is near: only then does it matter how long it becomes.
+    #[cold]
+    fn settle(&mut self) -> Result<(), TooLarge> {
+        if str::from_utf8(&self.data[self.settled..]).is_err() {
+            let raw = self.data.split_off(self.settled);
+            let cap = self.limit.get() - self.event_type.len() - self.settled;
+            let mut decoded = String::new();
+            if !text::append_lossy(&mut decoded, &raw, cap) {
+                return Err(self.too_large());
+            }
+            text::append_bytes(&mut self.data, decoded.as_bytes(), self.limit.get());
+        }
+        self.settled = self.data.len();
+        Ok(())
     }
 
     fn too_large(&self) -> TooLarge {
         TooLarge::Event { limit: self.limit.get() }
     }
 
-    /// Ends the line that came in pieces.
-    fn take_held_line(&mut self) -> Result<Option<Found>, TooLarge> {
-        let mut line = mem::take(&mut self.line);
-        // A long first `data` line becomes the data buffer itself: no second copy, no second allocation.
-        if line.len() > KEEP && self.data.is_empty() && line.starts_with(b"data:") {
-            self.first_line = false;
-            let start = if line.get(5) == Some(&b' ') { 6 } else { 5 };
-            line.drain(..start);
-            return match String::from_utf8(line) {
-                Ok(value) => {
-                    self.data = value;
-                    self.end_data_line()
-                }
-                Err(invalid) => self.take_data(invalid.as_bytes()),
-            };
-        }
-        let found = self.take_line(&line);
-        line.clear();
-        self.line = line;
-        found
-    }
-
-    /// Obeys one line (HTML §9.2.6), given without its end.
-    fn take_line(&mut self, mut line: &[u8]) -> Result<Option<Found>, TooLarge> {
-        if self.first_line {
-            self.first_line = false;
-            // HTML §9.2.5: one leading byte order mark is not part of the stream.
-            line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
-        }
-        if line.is_empty() {
-            return Ok(self.dispatch());
-        }
-        // Most lines are data, and need no search for the colon.
-        if let Some(value) = line.strip_prefix(b"data:") {
-            return self.take_data(value.strip_prefix(b" ").unwrap_or(value));
-        }
+    /// Obeys one line that is neither blank nor data (HTML §9.2.6), given without its end.
+    fn take_field<'l>(&mut self, line: &'l [u8], lent: &mut Lent<'l>) -> Result<Option<Found<'l>>, TooLarge> {
         let (name, value) = match memchr(b':', line) {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &[][..]),
         };
         // A line that begins with a colon is a comment; its text stays as it is.
         if name.is_empty() {
+            if let Ok(text) = str::from_utf8(value) {
+                return Ok(Some(Found::Comment(Some(text))));
+            }
             self.comment.clear();
             return match text::append_lossy(&mut self.comment, value, self.limit.get()) {
-                true => Ok(Some(Found::Comment)),
+                true => Ok(Some(Found::Comment(None))),
                 false => Err(self.too_large()),
             };
         }
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
-            b"data" => self.take_data(value),
+            b"data" => {
+                self.hold_data(lent);
+                text::append_bytes(&mut self.data, value, self.limit.get());
+                self.end_data_line().map(|()| None)
+            }
             b"event" => {
                 self.event_type.clear();
+                lent.event_type = None;
+                if let Ok(text) = str::from_utf8(value) {
+                    lent.event_type = (!text.is_empty()).then_some(text);
+                    return Ok(None);
+                }
                 let cap = self.limit.get() - self.data.len();
                 match text::append_lossy(&mut self.event_type, value, cap) {
                     true => Ok(None),
@@ -397,20 +747,33 @@ impl Decoder {
         }
     }
 
-    fn take_data(&mut self, value: &[u8]) -> Result<Option<Found>, TooLarge> {
-        let cap = self.limit.get() - self.event_type.len();
-        match text::append_lossy(&mut self.data, value, cap) {
-            true => self.end_data_line(),
-            false => Err(self.too_large()),
+    /// Holds what the input will not hold for much longer.
+    fn hold(&mut self, mut lent: Lent<'_>) {
+        self.hold_data(&mut lent);
+        if let Some(event_type) = lent.event_type {
+            self.event_type.clear();
+            text::append(&mut self.event_type, event_type, self.limit.get());
+        }
+    }
+
+    fn hold_data(&mut self, lent: &mut Lent<'_>) {
+        if let Some(value) = lent.data.take() {
+            text::append_bytes(&mut self.data, value, self.limit.get());
+            text::append_bytes(&mut self.data, b"\n", self.limit.get());
         }
     }
 
     /// The LF after each `data` value. It also tells an event with empty data from one without.
-    fn end_data_line(&mut self) -> Result<Option<Found>, TooLarge> {
-        match text::append(&mut self.data, "\n", self.limit.get() - self.event_type.len()) {
-            true => Ok(None),
-            false => Err(self.too_large()),
+    fn end_data_line(&mut self) -> Result<(), TooLarge> {
+        if self.is_tight(0) {
+            self.settle()?;
+            if self.data.len() + self.event_type.len() >= self.limit.get() {
+                return Err(self.too_large());
+            }
+            self.settled += 1;
         }
+        text::append_bytes(&mut self.data, b"\n", self.limit.get());
+        Ok(())
     }
 
     fn take_id(&mut self, value: &[u8]) -> Result<(), TooLarge> {
@@ -429,32 +792,68 @@ impl Decoder {
     }
 
     /// A blank line (HTML §9.2.6, dispatch the event).
-    fn dispatch(&mut self) -> Option<Found> {
-        // The id counts even if nothing is dispatched.
-        if let Some(id) = self.new_id.take() {
-            self.spare_id = mem::replace(&mut self.last_event_id, id);
+    fn dispatch<'i>(&mut self, lent: &Lent<'i>) -> Option<Found<'i>> {
+        self.confirm_id();
+        if let Some(value) = lent.data {
+            self.recent = value.len();
+            let data = str::from_utf8(value).ok();
+            if data.is_none() {
+                text::append_lossy(&mut self.text, value, self.limit.get());
+            }
+            self.lent = data.is_none() || !self.event_type.is_empty();
+            if !self.lent && matches!(self.place, Place::Start) {
+                self.place = Place::Event;
+            }
+            return Some(Found::Event { data, event_type: lent.event_type });
         }
         // No `data` field, no event; the type is forgotten all the same.
         if self.data.pop().is_none() {
             self.event_type.clear();
             return None;
         }
+        self.lend_data();
+        Some(Found::Event { data: None, event_type: lent.event_type })
+    }
+
+    /// The id counts even if nothing is dispatched.
+    #[inline]
+    fn confirm_id(&mut self) {
+        if let Some(id) = self.new_id.take() {
+            self.spare_id = mem::replace(&mut self.last_event_id, id);
+        }
+    }
+
+    /// Makes the data buffer, without its last LF, the text of an event: the one check of all its lines.
+    #[inline]
+    fn lend_data(&mut self) {
+        self.settled = 0;
+        self.recent = self.data.len();
         self.lent = true;
-        Some(Found::Event)
+        match String::from_utf8(mem::take(&mut self.data)) {
+            Ok(text) => self.text = text,
+            Err(invalid) => {
+                text::append_lossy(&mut self.text, invalid.as_bytes(), self.limit.get());
+            }
+        }
     }
 
     /// Frees what a large event left behind, before a wait of unknown length.
     fn give_back(&mut self) {
-        if self.line.is_empty() && self.line.capacity() > KEEP {
+        let (line, data) = (self.line.capacity(), self.data.capacity());
+        let (event_type, comment) = (self.event_type.capacity(), self.comment.capacity());
+        if line.max(data).max(event_type).max(comment) <= KEEP {
+            return;
+        }
+        if self.line.is_empty() && line > KEEP {
             self.line = Vec::new();
         }
-        if self.data.is_empty() && self.data.capacity() > KEEP {
-            self.data = String::new();
+        if self.data.is_empty() && data > KEEP && (data > KEEP_IN_USE || self.recent < data / 4) {
+            self.data = Vec::new();
         }
-        if self.event_type.is_empty() && self.event_type.capacity() > KEEP {
+        if self.event_type.is_empty() && event_type > KEEP {
             self.event_type = String::new();
         }
-        if self.comment.capacity() > KEEP {
+        if comment > KEEP {
             self.comment = String::new();
         }
     }
@@ -470,6 +869,12 @@ impl fmt::Debug for Decoder {
             .field("failed", &self.failed)
             .finish_non_exhaustive()
     }
+}
+
+/// The value of a `data` field.
+fn data_value(line: &[u8]) -> Option<&[u8]> {
+    let value = line.strip_prefix(DATA)?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// The value of a `retry` field: milliseconds in ASCII digits and nothing else (HTML §9.2.6).
@@ -506,7 +911,7 @@ mod tests {
 
     #[test]
     fn memory_of_a_large_event_is_given_back_with_the_first_none() {
-        let large = format!("data: {0}\nevent: {0}\n:{0}\n\n", "x".repeat(100_000));
+        let large = format!("data: {0}\nevent: {0}\n:{0}\n\n", "x".repeat(500_000));
         for size in [1, 1000, large.len()] {
             let mut decoder = Decoder::new(NonZeroUsize::MAX);
             for piece in large.as_bytes().chunks(size) {
@@ -526,14 +931,23 @@ mod tests {
                 decoder.comment.capacity(),
             ]
         };
-        for (size, kept) in [(KEEP, KEEP), (KEEP + 1, 0)] {
+        for (size, recent, kept, data_kept) in [
+            (KEEP, 0, KEEP, KEEP),
+            (KEEP + 4, KEEP / 4, 0, 0),
+            (KEEP + 4, KEEP / 4 + 1, 0, KEEP + 4),
+            (KEEP_IN_USE, KEEP_IN_USE / 4, 0, KEEP_IN_USE),
+            (KEEP_IN_USE + 1, KEEP_IN_USE, 0, 0),
+        ] {
             let mut decoder = Decoder::new(NonZeroUsize::MAX);
-            decoder.line = Vec::with_capacity(size);
-            for text in [&mut decoder.data, &mut decoder.event_type, &mut decoder.comment] {
+            decoder.recent = recent;
+            for bytes in [&mut decoder.line, &mut decoder.data] {
+                *bytes = Vec::with_capacity(size);
+            }
+            for text in [&mut decoder.event_type, &mut decoder.comment] {
                 *text = String::with_capacity(size);
             }
             drain(&mut decoder, b"");
-            assert_eq!(sizes(&decoder), [kept; 4]);
+            assert_eq!(sizes(&decoder), [kept, data_kept, kept, kept]);
         }
         let mut decoder = Decoder::new(NonZeroUsize::MAX);
         let long = "x".repeat(KEEP + 1);
@@ -543,15 +957,28 @@ mod tests {
     }
 
     #[test]
-    fn a_long_first_data_line_becomes_the_data_and_a_short_one_leaves_its_buffer() {
-        for (len, moves) in [(KEEP, false), (KEEP + 1, true)] {
+    fn an_event_that_lies_whole_in_the_input_is_lent_from_it() {
+        let mut decoder = Decoder::new(NonZeroUsize::MAX);
+        let input = b"event: tick\ndata: one\n\n: comment\n\ndata: two\r\n\r\n";
+        let lies_in = |text: &str| input.as_ptr_range().contains(&text.as_ptr());
+        let mut rest = &input[..];
+        while let Some(decoded) = decoder.decode(&mut rest) {
+            match decoded.unwrap() {
+                Decoded::Event(event) => assert!(lies_in(event.data), "{event:?}"),
+                Decoded::Comment(text) => assert!(lies_in(text), "{text:?}"),
+                Decoded::Retry(_) => unreachable!(),
+            }
+        }
+        assert_eq!(capacity(&decoder), 0);
+    }
+
+    #[test]
+    fn a_data_line_that_the_input_cuts_is_copied_once() {
+        for cut in ["data: 1", "data:1"] {
             let mut decoder = Decoder::new(NonZeroUsize::MAX);
-            drain(&mut decoder, &[b"data:", &*vec![b'x'; len - 5]].concat());
-            let held = decoder.line.as_ptr();
-            drain(&mut decoder, b"\n");
-            let now = if moves { decoder.data.as_ptr() } else { decoder.line.as_ptr() };
-            assert_eq!(now, held, "{len} bytes");
-            assert_eq!(decoder.data.len(), len - 4);
+            drain(&mut decoder, cut.as_bytes());
+            drain(&mut decoder, b"2\n");
+            assert_eq!((&decoder.data[..], decoder.line.capacity()), (&b"12\n"[..], 0));
         }
     }
 

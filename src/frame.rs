@@ -7,9 +7,10 @@ use core::iter;
 use core::mem;
 use core::time::Duration;
 
-use memchr::{memchr2, memchr3};
+use memchr::memchr3;
 
 use crate::decimal::{self, DECIMAL_LEN};
+use crate::line_end;
 
 /// How the lines of a frame end. HTML §9.2.5 allows both; a lone CR is never written, since most clients
 /// wait for ever behind one.
@@ -53,7 +54,19 @@ impl Frame {
     /// line break, and reads as LF at the other end.
     #[must_use]
     pub fn message(data: &str) -> Frame {
-        FrameBuilder { data: Some(data), ..FrameBuilder::default() }.encode()
+        if line_end::find(data.as_bytes()).is_some() {
+            return FrameBuilder { data: Some(data), ..FrameBuilder::default() }.encode();
+        }
+        Frame::filled(MESSAGE_LEN + data.len(), |blank| one_line(blank, data.as_bytes()))
+    }
+
+    /// Allocates the shared block once, at its length; the zeros are what safe code pays for that.
+    fn filled(len: usize, fill: impl FnOnce(&mut Blank<'_>)) -> Frame {
+        let mut bytes: Arc<[u8]> = iter::repeat_n(0, len).collect();
+        if let Some(blank) = Arc::get_mut(&mut bytes) {
+            fill(&mut Blank(blank));
+        }
+        Frame(bytes)
     }
 
     /// Appends what [`message`](Self::message) would hold to `out`: the form for messages that one stream alone
@@ -68,8 +81,16 @@ impl Frame {
     /// assert_eq!(out, b"data: one\ndata: two\n\ndata: three\n\n");
     /// ```
     pub fn write_message(data: &str, out: &mut Vec<u8>) {
-        let message = FrameBuilder { data: Some(data), ..FrameBuilder::default() };
-        message.write(message.first_break(), out);
+        let data = data.as_bytes();
+        let first_break = line_end::find(data);
+        out.reserve(MESSAGE_LEN + data.len());
+        match first_break {
+            None => one_line(out, data),
+            Some(_) => {
+                data_lines(out, data, first_break, b"\n");
+                out.push(b'\n');
+            }
+        }
     }
 
     /// An event of the type `event`.
@@ -235,9 +256,23 @@ impl<'a> FrameBuilder<'a> {
 
     /// Checks, and says how long the encoded bytes are before they are written.
     pub(crate) fn measure(self) -> Result<Measured<'a>, FieldError> {
-        self.check()?;
         let first_break = self.first_break();
-        Ok(Measured { fields: self, first_break, len: self.len(first_break) })
+        if let (
+            FrameBuilder {
+                comment: None,
+                event: None,
+                id: None,
+                retry: None,
+                data: Some(data),
+                line_end: LineEnd::Lf,
+            },
+            None,
+        ) = (self, first_break)
+        {
+            return Ok(Measured::Line(data));
+        }
+        self.check()?;
+        Ok(Measured::Fields { fields: self, first_break, len: self.len(first_break) })
     }
 
     fn len(&self, first_break: Option<usize>) -> usize {
@@ -248,17 +283,12 @@ impl<'a> FrameBuilder<'a> {
 
     fn encode(self) -> Frame {
         let first_break = self.first_break();
-        // The shared block is allocated once, at its length; the zeros are what safe code pays for that.
-        let mut bytes: Arc<[u8]> = iter::repeat_n(0, self.len(first_break)).collect();
-        if let Some(blank) = Arc::get_mut(&mut bytes) {
-            self.write(first_break, &mut Blank(blank));
-        }
-        Frame(bytes)
+        Frame::filled(self.len(first_break), |blank| self.write(first_break, blank))
     }
 
     /// Where the data's first line ends: the one search that data of one line needs.
     fn first_break(&self) -> Option<usize> {
-        self.data.and_then(|data| memchr2(b'\r', b'\n', data.as_bytes()))
+        self.data.and_then(|data| line_end::find(data.as_bytes()))
     }
 
     fn write(&self, first_break: Option<usize>, out: &mut impl Sink) {
@@ -284,20 +314,27 @@ impl<'a> FrameBuilder<'a> {
 }
 
 /// Fields that were checked and measured, ready to be written.
-pub(crate) struct Measured<'a> {
-    fields: FrameBuilder<'a>,
-    first_break: Option<usize>,
-    len: usize,
+pub(crate) enum Measured<'a> {
+    /// A message of one line, as nearly all are.
+    Line(&'a str),
+    /// Anything else.
+    Fields { fields: FrameBuilder<'a>, first_break: Option<usize>, len: usize },
 }
 
 impl Measured<'_> {
     /// How many bytes [`write`](Self::write) appends.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        match self {
+            Measured::Line(data) => MESSAGE_LEN + data.len(),
+            Measured::Fields { len, .. } => *len,
+        }
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        self.fields.write(self.first_break, out);
+        match self {
+            Measured::Line(data) => one_line(out, data.as_bytes()),
+            Measured::Fields { fields, first_break, .. } => fields.write(*first_break, out),
+        }
     }
 }
 
@@ -307,6 +344,7 @@ trait Sink {
 }
 
 impl Sink for Vec<u8> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -316,6 +354,7 @@ impl Sink for Vec<u8> {
 struct Length(usize);
 
 impl Sink for Length {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
     }
@@ -325,6 +364,7 @@ impl Sink for Length {
 struct Blank<'a>(&'a mut [u8]);
 
 impl Sink for Blank<'_> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         let (now, later) = mem::take(&mut self.0).split_at_mut(bytes.len());
         now.copy_from_slice(bytes);
@@ -332,10 +372,22 @@ impl Sink for Blank<'_> {
     }
 }
 
+#[inline]
 fn line(out: &mut impl Sink, name: &[u8], value: &[u8], end: &[u8]) {
     out.put(name);
     out.put(value);
     out.put(end);
+}
+
+/// What is written around the data of a message of one line.
+const MESSAGE_LEN: usize = b"data: \n\n".len();
+
+/// A message whose data is one line.
+#[inline]
+fn one_line(out: &mut impl Sink, data: &[u8]) {
+    out.put(b"data: ");
+    out.put(data);
+    out.put(b"\n\n");
 }
 
 /// One `data` field a line (HTML §9.2.6 joins them with LF again).
@@ -345,7 +397,7 @@ fn data_lines(out: &mut impl Sink, mut data: &[u8], first_break: Option<usize>, 
         line(out, b"data: ", &data[..at], end);
         let ended_by = if data[at..].starts_with(b"\r\n") { 2 } else { 1 };
         data = &data[at + ended_by..];
-        next = memchr2(b'\r', b'\n', data);
+        next = line_end::find(data);
     }
     line(out, b"data: ", data, end);
 }

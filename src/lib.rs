@@ -43,6 +43,7 @@ pub mod http1;
 mod id;
 mod journal;
 mod last_event_id;
+mod line_end;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 #[cfg(feature = "mcp")]
@@ -59,7 +60,7 @@ pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 pub use access::{AccessError, AccessRules};
 pub use config::{HalfClose, KeepAlive, Retry, SpinGuard, StreamConfig, StreamConfigBuilder};
 pub use config_error::ConfigError;
-pub use decode::{Decoded, Decoder, Event, EventRef, TooLarge};
+pub use decode::{Decoded, Decoder, Event, EventRef, Piece, TooLarge};
 pub use frame::{Field, FieldError, Frame, FrameBuilder, LineEnd};
 pub use id::{EventId, EventIdError};
 pub use journal::{Cursor, Journal, ReplayError};

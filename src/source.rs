@@ -195,7 +195,7 @@ impl EventSource {
     /// assert_eq!(source.handle_bytes(Tick::ZERO, &mut input), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn handle_bytes(&mut self, now: Tick, input: &mut &[u8]) -> Option<EventRef<'_>> {
+    pub fn handle_bytes<'s, 'i: 's>(&'s mut self, now: Tick, input: &mut &'i [u8]) -> Option<EventRef<'s>> {
         self.see(now);
         let Life::Open { heard } = &mut self.life else {
             *input = &[];
@@ -206,15 +206,15 @@ impl EventSource {
         }
         loop {
             match self.decoder.find(input)? {
-                Ok(Found::Event) => {
+                Ok(Found::Event { data, event_type }) => {
                     self.failures = 0;
-                    return Some(self.decoder.event());
+                    return Some(self.decoder.event(data, event_type));
                 }
                 Ok(Found::Retry(after)) => {
                     self.failures = 0;
                     self.retry = after.clamp(self.config.min_delay, self.config.max_delay);
                 }
-                Ok(Found::Comment) => self.failures = 0,
+                Ok(Found::Comment(_)) => self.failures = 0,
                 Err(too_large) => {
                     *input = &[];
                     self.end(SourceCloseReason::TooLarge(too_large));

@@ -52,11 +52,27 @@ pub fn decode(data: &[u8]) {
         }
         (said, Ok(decoder.last_event_id().map_or_else(String::new, ToString::to_string)))
     }
+    fn run_by_piece(limit: NonZeroUsize, pieces: &[&[u8]]) -> (Vec<Said>, Result<String, TooLarge>) {
+        let mut decoder = Decoder::new(limit);
+        let mut said = Vec::new();
+        for bytes in pieces {
+            let mut piece = decoder.piece(bytes);
+            while let Some(decoded) = piece.decode() {
+                match decoded.map(said_by) {
+                    Ok(one) => said.push(one),
+                    Err(error) => return (said, Err(error)),
+                }
+            }
+        }
+        (said, Ok(decoder.last_event_id().map_or_else(String::new, ToString::to_string)))
+    }
     let Some((whole, left, right)) = cut(data) else { return };
     let (expected, id) = reference::decode(whole);
     for limit in [NonZeroUsize::MAX, NonZeroUsize::new(200).unwrap(), NonZeroUsize::new(16).unwrap()] {
         let once = run(limit, &[whole]);
         assert_eq!(once, run(limit, &[left, right]));
+        assert_eq!(once, run_by_piece(limit, &[whole]));
+        assert_eq!(once, run_by_piece(limit, &[left, right]));
         assert_eq!(once, run(limit, &whole.chunks(1).collect::<Vec<_>>()));
         let (said, end) = once;
         for one in &said {

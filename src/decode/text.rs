@@ -14,11 +14,20 @@ fn more(len: usize, capacity: usize, need: usize, cap: usize) -> Option<usize> {
 }
 
 /// Appends raw bytes; the caller has checked that they fit within `cap`.
+#[inline]
 pub(super) fn append_bytes(to: &mut Vec<u8>, bytes: &[u8], cap: usize) {
-    if let Some(more) = more(to.len(), to.capacity(), to.len().saturating_add(bytes.len()), cap) {
-        to.reserve_exact(more);
+    if bytes.len() > to.capacity() - to.len() {
+        grow(to, bytes.len(), cap);
     }
     to.extend_from_slice(bytes);
+}
+
+#[cold]
+#[inline(never)]
+fn grow(to: &mut Vec<u8>, by: usize, cap: usize) {
+    if let Some(more) = more(to.len(), to.capacity(), to.len().saturating_add(by), cap) {
+        to.reserve_exact(more);
+    }
 }
 
 /// Appends `text` and says whether it fitted within `cap` bytes in all.

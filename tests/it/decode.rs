@@ -337,12 +337,32 @@ fn large_first_data_lines_in_pieces_equal_those_in_one() {
     }
 }
 
+/// Longer than what is checked for UTF-8 at once, with all that can go wrong at a border of it.
+#[test]
+fn a_long_piece_gives_what_its_parts_give() {
+    let events =
+        ["data: é€😀\n\n", "data: two\ndata: lines\n\n", ": keep-alive\n\n", "data: 1\r\n\r\n", "\n\n"];
+    for shift in 0..12 {
+        let mut body = "x".repeat(shift).into_bytes();
+        body.push(b'\n');
+        for n in 0..3000 {
+            body.extend_from_slice(events[n * n % 7 % events.len()].as_bytes());
+            if n % 700 == 699 {
+                body.extend_from_slice(b"data: \xFF\xE2\x82\n\n");
+            }
+        }
+        let expected = reference(&body);
+        assert_eq!(run(usize::MAX, &[&body]), expected);
+        assert_eq!(run(usize::MAX, &body.chunks(1460).collect::<Vec<_>>()), expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// I10, and the standard: any cut of any bytes gives what a parser of the whole input gives.
     #[test]
-    fn any_cut_of_any_input_equals_the_naive_parser(pieces in vec(piece(), 0..24)) {
+    fn any_cut_of_any_input_equals_the_naive_parser(pieces in vec(piece(), 0..64)) {
         let whole = pieces.concat();
         let pieces: Vec<_> = pieces.iter().map(Vec::as_slice).collect();
         prop_assert_eq!(run(usize::MAX, &pieces), reference(&whole));
@@ -350,7 +370,7 @@ proptest! {
 
     /// I10 under a limit: where a stream fails, and after what, does not depend on how it is cut.
     #[test]
-    fn a_limit_strikes_at_the_same_place_for_any_cut(pieces in vec(piece(), 0..24), limit in 1usize..24) {
+    fn a_limit_strikes_at_the_same_place_for_any_cut(pieces in vec(piece(), 0..24), limit in limit()) {
         let whole = pieces.concat();
         let cut: Vec<_> = pieces.iter().map(Vec::as_slice).collect();
         let expected = run(limit, &[&whole]);
@@ -360,6 +380,11 @@ proptest! {
             prop_assert_eq!(expected, reference(&whole));
         }
     }
+}
+
+/// Near what is held, and near the third of which no input can pass it.
+fn limit() -> impl Strategy<Value = usize> {
+    prop_oneof![1usize..24, 24usize..200]
 }
 
 /// Bytes and words that make events likely, and trouble too. Their borders are the cuts.
@@ -443,26 +468,55 @@ impl Run {
     }
 }
 
+/// Decodes in both forms, which must agree.
 fn run(limit: usize, pieces: &[&[u8]]) -> Run {
     let mut decoder = Decoder::new(NonZeroUsize::new(limit).unwrap());
     let (mut items, mut failed) = (Vec::new(), None);
     'all: for piece in pieces {
         let mut input = *piece;
         while let Some(decoded) = decoder.decode(&mut input) {
-            items.push(match decoded {
-                Ok(Decoded::Event(event)) => Item::Event(event.to_event()),
-                Ok(Decoded::Retry(after)) => Item::Retry(after),
-                Ok(Decoded::Comment(text)) => Item::Comment(text.to_owned()),
+            match decoded {
+                Ok(decoded) => items.push(item(decoded)),
                 Err(too_large) => {
                     failed = Some(too_large);
                     break 'all;
                 }
-            });
+            }
         }
         assert!(input.is_empty(), "None, but input is left");
     }
     let last_event_id = decoder.last_event_id().map_or(String::new(), |id| id.as_str().to_owned());
+    let run = Run { items, failed, last_event_id };
+    assert_eq!(run_by_piece(limit, pieces), run);
+    run
+}
+
+fn run_by_piece(limit: usize, pieces: &[&[u8]]) -> Run {
+    let mut decoder = Decoder::new(NonZeroUsize::new(limit).unwrap());
+    let (mut items, mut failed) = (Vec::new(), None);
+    'all: for bytes in pieces {
+        let mut piece = decoder.piece(bytes);
+        while let Some(decoded) = piece.decode() {
+            match decoded {
+                Ok(decoded) => items.push(item(decoded)),
+                Err(too_large) => {
+                    failed = Some(too_large);
+                    break 'all;
+                }
+            }
+        }
+        assert!(piece.rest().is_empty(), "None, but input is left");
+    }
+    let last_event_id = decoder.last_event_id().map_or(String::new(), |id| id.as_str().to_owned());
     Run { items, failed, last_event_id }
+}
+
+fn item(decoded: Decoded<'_>) -> Item {
+    match decoded {
+        Decoded::Event(event) => Item::Event(event.to_event()),
+        Decoded::Retry(after) => Item::Retry(after),
+        Decoded::Comment(text) => Item::Comment(text.to_owned()),
+    }
 }
 
 /// HTML §9.2.5 and §9.2.6 word for word, over the whole input at once, with no thought of speed.

@@ -1,0 +1,124 @@
+//! Work whose instructions are counted, by `adapters/benches/check`.
+//!
+//! Usage: `instructions`: lists the names. `instructions NAME [TIMES]`: does that work so often (default 1), inside of
+//! [`counted`], for callgrind to count or for a profiler to look at.
+//!
+//! To add one, write a function that prepares its data and returns what is to be counted and into how many pieces of
+//! work it divides, and put it into [`WORKS`]. A piece of work must do the same in every run: no clock, no threads,
+//! no hash map.
+
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+
+use sansio_sse::{Decoded, Decoder, Frame};
+
+/// What is counted, and how many pieces of work it is: one figure is instructions a piece.
+type Work = (Box<dyn FnMut()>, usize);
+
+/// A name, and what prepares the work.
+type Entry = (&'static str, fn() -> Work);
+
+const WORKS: [Entry; 10] = [
+    ("encode a token into a buffer", || encode(token)),
+    ("encode JSON-RPC into a buffer", || encode(json_rpc)),
+    ("encode JSON-RPC as a frame", encode_shared),
+    ("decode a token", || decode(1000, usize::MAX, token)),
+    ("decode a token in pieces of 16 bytes", || decode(1000, 16, token)),
+    ("decode JSON-RPC", || decode(1000, usize::MAX, json_rpc)),
+    ("decode JSON-RPC in pieces of 16 bytes", || decode(1000, 16, json_rpc)),
+    ("decode an event of twenty lines", || decode(100, usize::MAX, lines)),
+    ("decode an event of 64 KiB", || decode(4, usize::MAX, large)),
+    ("decode an event of 64 KiB in pieces of 1460 bytes", || decode(4, 1460, large)),
+];
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let Some(name) = words.first() else {
+        for (name, _) in WORKS {
+            println!("{name}");
+        }
+        return;
+    };
+    let Some((_, work)) = WORKS.iter().find(|(work, _)| work == name) else {
+        eprintln!("no work is called {name:?}");
+        std::process::exit(2);
+    };
+    let (mut work, pieces) = work();
+    // Buffers have their sizes afterwards, and what is found out once is.
+    work();
+    println!("{pieces}");
+    let times = words.get(1).and_then(|times| times.parse().ok()).unwrap_or(1);
+    for _ in 0..times {
+        counted(&mut *work);
+    }
+}
+
+/// The one function that callgrind collects in.
+#[inline(never)]
+fn counted(work: &mut dyn FnMut()) {
+    work();
+    // Not a tail call, which would leave the function before the work is done.
+    black_box(());
+}
+
+fn token(n: usize) -> String {
+    "the quick brown fox jumps over the lazy dog"[..4 + n * 7 % 37].to_owned()
+}
+
+fn json_rpc(n: usize) -> String {
+    let text = "the quick brown fox jumps over the lazy dog, ".repeat(5);
+    format!(r#"{{"jsonrpc":"2.0","id":{n},"result":{{"content":[{{"type":"text","text":"{text}"}}]}}}}"#)
+}
+
+fn large(n: usize) -> String {
+    json_rpc(n).repeat(216)
+}
+
+fn lines(n: usize) -> String {
+    (0..20).map(|line| token(n + line)).collect::<Vec<_>>().join("\n")
+}
+
+fn encode(text: fn(usize) -> String) -> Work {
+    let texts: Vec<String> = (0..1000).map(text).collect();
+    let pieces = texts.len();
+    let mut out = Vec::with_capacity(1024);
+    let work = move || {
+        for text in &texts {
+            out.clear();
+            Frame::write_message(text, &mut out);
+            black_box(&out);
+        }
+    };
+    (Box::new(work), pieces)
+}
+
+fn encode_shared() -> Work {
+    let texts: Vec<String> = (0..1000).map(json_rpc).collect();
+    let pieces = texts.len();
+    let work = move || {
+        for text in &texts {
+            black_box(Frame::message(text));
+        }
+    };
+    (Box::new(work), pieces)
+}
+
+fn decode(events: usize, piece: usize, text: fn(usize) -> String) -> Work {
+    let wire: String =
+        (0..events).map(|n| format!("data: {}\n\n", text(n).replace('\n', "\ndata: "))).collect();
+    let mut decoder = Decoder::new(NonZeroUsize::new(4 << 20).unwrap_or(NonZeroUsize::MAX));
+    let work = move || {
+        let mut seen = 0;
+        for bytes in wire.as_bytes().chunks(piece.min(wire.len())) {
+            let mut piece = decoder.piece(bytes);
+            while let Some(decoded) = piece.decode() {
+                if let Ok(Decoded::Event(event)) = decoded {
+                    black_box(event);
+                    seen += 1;
+                }
+            }
+        }
+        assert_eq!(seen, events);
+    };
+    (Box::new(work), events)
+}
