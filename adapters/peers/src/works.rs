@@ -177,10 +177,11 @@ impl Work {
             }),
             Self::Lockstep => lockstep(process, sizes.connections, sizes.lockstep, size),
             Self::LockstepMany => lockstep(process, sizes.many, sizes.lockstep_many, size),
-            Self::Stream => streams(subject, process, 1, sizes.stream, size),
+            Self::Stream => streams(subject, process, 1, sizes.streamed(subject), size),
             Self::Streams => {
-                streams(subject, process, sizes.streams, sizes.stream / sizes.streams as u64, size)
+                streams(subject, process, sizes.streams, sizes.streamed(subject) / sizes.streams as u64, size)
             }
+
             Self::Connect => connect(process, sizes.visits),
             Self::Idle => idle(process, sizes.many),
             Self::Slow => slow(process, sizes),

@@ -257,7 +257,8 @@ impl Crowd {
         let mut last = Instant::now();
         while !done(self) {
             ready.clear();
-            let wait = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+            // Awake while something is due: a server should not pay for waking its clients' core.
+            let wait = Timespec { tv_sec: 0, tv_nsec: 0 };
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), Some(&wait)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.to_string()),
