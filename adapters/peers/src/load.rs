@@ -17,6 +17,16 @@ use std::{
 
 use framing::Framing;
 
+/// A server, as its clients see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Where it listens.
+    pub address: SocketAddrV4,
+    /// Whether the clients stay awake while something is due, on a core of their own: a server should not pay for
+    /// waking that core, which in a virtual machine is a third of what a message costs.
+    pub awake: bool,
+}
+
 /// Why a server has no figure.
 pub type Failure = String;
 

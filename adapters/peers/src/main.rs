@@ -1,6 +1,7 @@
 //! Measures sansio-sse beside its peers and a floor, in one run.
 
 mod contract;
+mod growth;
 mod load;
 mod process;
 mod server;
@@ -39,6 +40,24 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         threads: usize,
     },
+    /// Measures how the cost of a message and the memory of a connection grow with connections, topics and threads.
+    Growth {
+        /// The servers; the floor and ours by default.
+        #[arg(long, short, value_delimiter = ',', default_value = "floor,ours-tokio,ours-smol")]
+        servers: Vec<Subject>,
+        /// What grows; all by default.
+        #[arg(long, short, value_delimiter = ',', default_value = "connections,topics,threads")]
+        axes: Vec<growth::Axis>,
+        /// How often each figure is taken.
+        #[arg(long, short, default_value_t = 3)]
+        turns: usize,
+        /// Bytes of a message's data.
+        #[arg(long, default_value_t = 200)]
+        size: usize,
+        /// The example `load_server`, built; otherwise it is built here.
+        #[arg(long, value_name = "FILE")]
+        load_server: Option<PathBuf>,
+    },
 }
 
 #[derive(clap::Args)]
@@ -73,7 +92,36 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Options { command, compare } = Options::parse();
     match command {
         Some(Command::Serve { kind, port, threads }) => server::serve(kind, port, threads),
+        Some(Command::Growth { mut servers, axes, turns, size, mut load_server }) => {
+            process::raise_descriptors(10_000)?;
+            build_ours(&mut load_server, &mut servers);
+            let growth =
+                growth::Growth { subjects: &servers, load_server: load_server.as_deref(), turns, size };
+            for axis in axes {
+                println!("{}", growth.along(axis)?);
+            }
+            println!(
+                "{}. Median of {turns} turns, {size}-byte messages: `{}`",
+                process::machine(),
+                command_line()
+            );
+            Ok(())
+        }
         None => compare.run(),
+    }
+}
+
+/// Builds ours where it is measured; without it, the others are.
+fn build_ours(load_server: &mut Option<PathBuf>, servers: &mut Vec<Subject>) {
+    if load_server.is_some() || !servers.iter().any(|subject| subject.is_ours()) {
+        return;
+    }
+    match subject::build_load_server() {
+        Ok(file) => *load_server = Some(file),
+        Err(failure) => {
+            eprintln!("without ours: {failure}");
+            servers.retain(|subject| !subject.is_ours());
+        }
     }
 }
 
@@ -88,7 +136,7 @@ impl Compare {
         let sizes = Sizes { message: self.size, ..if self.small { Sizes::SMALL } else { Sizes::WHOLE } };
         let turns = self.turns.unwrap_or(if self.small { 1 } else { 5 });
         process::raise_descriptors(sizes.many)?;
-        self.build_ours();
+        build_ours(&mut self.load_server, &mut self.servers);
         let cores = Cores::share(self.threads)?;
         let started = Instant::now();
         let mut results = Results::default();
@@ -109,6 +157,11 @@ impl Compare {
         }
         println!("{}", results.markdown(&self.works, &self.servers, &sizes));
         println!("{}; {}.", process::machine(), cores.words);
+        if let Some(kernel) = results.kernel() {
+            println!(
+                "In the kernel an idle connection has {kernel:.0} bytes in slabs, both its ends together."
+            );
+        }
         println!(
             "Median of {turns} turns, {}-byte messages, {} s in all: `{}`",
             self.size,
@@ -119,20 +172,6 @@ impl Compare {
             std::fs::write(file, results.json().to_string())?;
         }
         Ok(())
-    }
-
-    /// Builds ours where it is measured; without it, the others are.
-    fn build_ours(&mut self) {
-        if self.load_server.is_some() || !self.servers.iter().any(|subject| subject.is_ours()) {
-            return;
-        }
-        match subject::build_load_server() {
-            Ok(file) => self.load_server = Some(file),
-            Err(failure) => {
-                eprintln!("without ours: {failure}");
-                self.servers.retain(|subject| !subject.is_ours());
-            }
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use rustix::{
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
-use crate::load::{Failure, ask, request};
+use crate::load::{Failure, Target, ask, request};
 
 /// A command, but for the port.
 #[derive(Clone, Debug)]
@@ -30,8 +30,8 @@ pub struct Program {
 /// A running server; dropping it ends the process.
 pub struct Process {
     child: Child,
-    /// Where it listens.
-    pub address: SocketAddrV4,
+    /// Where it listens, and how its clients wait.
+    pub target: Target,
 }
 
 impl Process {
@@ -43,9 +43,10 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let child = cores.within_server(|| command.spawn());
         let child = child.map_err(|error| format!("{} does not start: {error}", program.file.display()))?;
-        let mut process = Self { child, address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port) };
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let mut process = Self { child, target: Target { address, awake: cores.apart } };
         let started = Instant::now();
-        while TcpStream::connect(process.address).is_err() {
+        while TcpStream::connect(address).is_err() {
             if let Ok(Some(status)) = process.child.try_wait() {
                 return Err(format!("the server ended: {status}"));
             }
@@ -70,6 +71,12 @@ impl Process {
         read().map_err(|error| format!("the server is gone: {error}"))
     }
 
+    /// The same, once the server has had a moment to put things away.
+    pub fn settled_cpu(&self) -> Result<Duration, Failure> {
+        std::thread::sleep(Duration::from_millis(50));
+        self.cpu()
+    }
+
     /// The bytes of its own memory: anonymous pages that are resident.
     pub fn memory(&self) -> Result<u64, Failure> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()));
@@ -79,7 +86,7 @@ impl Process {
 
     /// How many event streams the server says are open.
     pub fn sessions(&self) -> Result<u64, Failure> {
-        let answer = ask(self.address, &request(self.address, "GET", "/stats", ""))?;
+        let answer = ask(self.target.address, &request(self.target.address, "GET", "/stats", ""))?;
         let count = answer.split("\"sessions\":").nth(1).map(|rest| rest.trim_start());
         let count = count.and_then(|rest| rest.split(|end: char| !end.is_ascii_digit()).next()?.parse().ok());
         count.ok_or_else(|| format!("/stats has no sessions: {answer:?}"))
@@ -126,6 +133,8 @@ fn free_port() -> std::io::Result<u16> {
 pub struct Cores {
     server: CpuSet,
     load: CpuSet,
+    /// Whether the load generator has its core for itself.
+    pub apart: bool,
     /// Both in words.
     pub words: String,
 }
@@ -139,10 +148,10 @@ impl Cores {
         cores.iter().take(threads).for_each(|core| server.set(*core));
         cores.iter().rev().take(1).for_each(|core| load.set(*core));
         sched_setaffinity(None, &load).map_err(|error| error.to_string())?;
-        let apart =
-            if cores.len() > threads { "a core of its own" } else { "a core that it shares with the server" };
-        let words = format!("the server on {threads} core(s), the load generator on {apart}");
-        Ok(Self { server, load, words })
+        let apart = cores.len() > threads;
+        let place = if apart { "a core of its own" } else { "a core that it shares with the server" };
+        let words = format!("the server on {threads} core(s), the load generator on {place}");
+        Ok(Self { server, load, apart, words })
     }
 
     /// Does something while this thread is on the server's cores, as its children are from then on.

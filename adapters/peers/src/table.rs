@@ -29,12 +29,19 @@ impl Results {
         for work in works {
             let _ = write!(table, "| {} |", work.title(sizes));
             for subject in subjects {
-                let cell = self.cell(*work, *subject).unwrap_or_else(|failure| {
+                let cell = self.cell(*work, *subject, sizes).unwrap_or_else(|failure| {
                     failures.push(format!("{}, {}: {failure}", subject.title(), work.title(sizes)));
                     format!("failed ({})", failures.len())
                 });
                 let _ = write!(table, " {cell} |");
             }
+            table.push('\n');
+        }
+        for work in works.iter().filter(|work| work.has_latencies()) {
+            let _ = write!(table, "| {}: from making to arrival, median / 99 % |", work.title(sizes));
+            subjects
+                .iter()
+                .for_each(|subject| table.push_str(&format!(" {} |", self.latency(*work, *subject))));
             table.push('\n');
         }
         for (number, failure) in failures.iter().enumerate() {
@@ -46,12 +53,12 @@ impl Results {
         table
     }
 
-    fn cell(&self, work: Work, subject: Subject) -> Result<String, Failure> {
+    fn cell(&self, work: Work, subject: Subject, sizes: &Sizes) -> Result<String, Failure> {
         let Some(turns) = self.cells.get(&(work, subject)) else { return Ok("–".into()) };
         let measures = turns.iter().cloned().collect::<Result<Vec<Measure>, Failure>>()?;
         let figure = median(measures.iter().map(|measure| measure.figure));
         Ok(match work.unit() {
-            Unit::Lost => fate(&measures),
+            Unit::Lost => fate(&measures, sizes.slow * sizes.connections as u64),
             Unit::BytesEach => format!("{} B", thousands(figure.max(0.0).round() as u64)),
             unit => match self.ratio(work, subject) {
                 Some(ratio) if subject != Subject::Floor => format!("{ratio:.2}"),
@@ -59,6 +66,22 @@ impl Results {
                 None => absolute(unit, figure),
             },
         })
+    }
+
+    /// The medians over the turns of the latency that half, and that 99 %, did not pass.
+    fn latency(&self, work: Work, subject: Subject) -> String {
+        let measures = self.cells.get(&(work, subject)).into_iter().flatten().flatten();
+        let within =
+            |part| median(measures.clone().map(|measure| measure.latencies.within(part).as_secs_f64() * 1e3));
+        let (half, most) = (within(0.5), within(0.99));
+        if half.is_nan() { "–".into() } else { format!("{half:.1} / {most:.1} ms") }
+    }
+
+    /// The median of the kernel memory of an idle connection, both ends of it, whoever the server is.
+    pub fn kernel(&self) -> Option<f64> {
+        let measures = self.cells.values().flatten().flatten();
+        let figure = median(measures.filter_map(|measure| measure.kernel));
+        (!figure.is_nan()).then_some(figure)
     }
 
     /// The median of the ratios to the floor, each of one turn.
@@ -87,7 +110,7 @@ impl Results {
 fn turn(measured: &Result<Measure, Failure>) -> serde_json::Value {
     match measured {
         Ok(measure) => serde_json::json!({
-            "figure": measure.figure,
+            "figure": measure.figure, "wall_seconds": measure.wall.as_secs_f64(),
             "latency_median_ns": measure.latencies.within(0.5).as_nanos() as u64,
             "latency_99_ns": measure.latencies.within(0.99).as_nanos() as u64,
             "lost": measure.outcome.lost, "ended": measure.outcome.ended, "resumed": measure.outcome.resumed,
@@ -97,13 +120,14 @@ fn turn(measured: &Result<Measure, Failure>) -> serde_json::Value {
     }
 }
 
-/// What became of the messages to slow readers, in the worst turn.
-fn fate(measures: &[Measure]) -> String {
-    let Some(worst) = measures.iter().map(|measure| measure.outcome).max_by_key(|outcome| outcome.lost)
-    else {
-        return "–".into();
+/// What became of the messages to slow readers, of `all`, in the worst turn.
+fn fate(measures: &[Measure], all: u64) -> String {
+    let outcomes = measures.iter().map(|measure| measure.outcome);
+    let Some(worst) = outcomes.max_by_key(|outcome| outcome.lost) else { return "–".into() };
+    let kept = match worst.lost {
+        0 => "none lost".into(),
+        lost => format!("loses {} ({} %)", thousands(lost), 100 * lost / all),
     };
-    let kept = if worst.lost == 0 { "none lost".into() } else { format!("loses {}", thousands(worst.lost)) };
     match worst.ended {
         0 => kept,
         ended => format!("{kept}; {} closed, {} resumed", thousands(ended), thousands(worst.resumed)),

@@ -1,12 +1,17 @@
-//! What is measured, one function a work.
+//! What is measured.
 
-use std::{net::SocketAddrV4, time::Duration};
+pub mod broadcast;
+mod mcp;
+mod own;
+pub mod visit;
+
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::{
-    load::{Crowd, Failure, Histogram, Outcome, Readers, request},
-    process::{Process, slabs},
+    load::{Failure, Histogram, Outcome},
+    process::Process,
     subject::Subject,
 };
 
@@ -101,10 +106,12 @@ impl Sizes {
 }
 
 /// What one turn of one work came to on one server.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Measure {
     /// The figure, in the work's [unit](Work::unit).
     pub figure: f64,
+    /// How long it took until all was delivered.
+    pub wall: Duration,
     /// From making a message to its arrival.
     pub latencies: Histogram,
     /// What became of the messages, where some may be lost.
@@ -139,6 +146,11 @@ impl Work {
         }
     }
 
+    /// Whether the time from making a message to its arrival says something about the server.
+    pub fn has_latencies(self) -> bool {
+        matches!(self, Self::Lockstep | Self::LockstepMany)
+    }
+
     /// Whether the server can do it: rmcp has no events for all.
     pub fn is_for(self, subject: Subject) -> bool {
         subject != Subject::Rmcp || matches!(self, Self::Stream | Self::Streams)
@@ -169,125 +181,24 @@ impl Work {
     pub fn run(self, subject: Subject, process: &Process, sizes: &Sizes) -> Result<Measure, Failure> {
         let size = sizes.message;
         match self {
-            Self::Burst => published(process, sizes.connections, |crowd| {
-                for _ in 0..sizes.bursts {
-                    crowd.publish(sizes.burst, size, 0)?;
-                }
-                Ok(sizes.burst * sizes.bursts)
-            }),
-            Self::Lockstep => lockstep(process, sizes.connections, sizes.lockstep, size),
-            Self::LockstepMany => lockstep(process, sizes.many, sizes.lockstep_many, size),
-            Self::Stream => streams(subject, process, 1, sizes.streamed(subject), size),
+            Self::Burst => broadcast::bursts(process, sizes.connections, sizes.bursts, (sizes.burst, size)),
+            Self::Lockstep => broadcast::bursts(process, sizes.connections, sizes.lockstep, (1, size)),
+            Self::LockstepMany => broadcast::bursts(process, sizes.many, sizes.lockstep_many, (1, size)),
+            Self::Stream => own::streams(subject, process, 1, (sizes.streamed(subject), size)),
             Self::Streams => {
-                streams(subject, process, sizes.streams, sizes.streamed(subject) / sizes.streams as u64, size)
+                let each = sizes.streamed(subject) / sizes.streams as u64;
+                own::streams(subject, process, sizes.streams, (each, size))
             }
-
-            Self::Connect => connect(process, sizes.visits),
-            Self::Idle => idle(process, sizes.many),
-            Self::Slow => slow(process, sizes),
+            Self::Connect => visit::come_and_go(process, sizes.visits),
+            Self::Idle => visit::idle(process, sizes.many),
+            Self::Slow => broadcast::slow(process, sizes),
         }
     }
-}
-
-fn lockstep(process: &Process, connections: usize, messages: u64, size: usize) -> Result<Measure, Failure> {
-    published(process, connections, |crowd| {
-        for _ in 0..messages {
-            crowd.publish(1, size, 0)?;
-        }
-        Ok(messages)
-    })
-}
-
-/// What a message costs that `publish` publishes to so many; it says how many it published.
-pub fn published(
-    process: &Process,
-    connections: usize,
-    publish: impl FnOnce(&mut Crowd) -> Result<u64, Failure>,
-) -> Result<Measure, Failure> {
-    let mut crowd = Crowd::new(process.address, Readers::Strict)?;
-    crowd.listen(connections)?;
-    crowd.publish(1, 64, 0)?; // What is only paid once.
-    crowd.latencies = Histogram::default();
-    let before = process.cpu()?;
-    let messages = publish(&mut crowd)?;
-    let cpu = settled(process)? - before;
-    let figure = cpu.as_secs_f64() * 1e6 / (messages * connections as u64) as f64;
-    Ok(Measure { figure, latencies: crowd.latencies, outcome: Outcome::default(), kernel: None })
-}
-
-fn streams(
-    subject: Subject,
-    process: &Process,
-    count: usize,
-    n: u64,
-    size: usize,
-) -> Result<Measure, Failure> {
-    let requests = |count, n| match subject {
-        Subject::Rmcp => mcp::requests(process.address, count, n, size),
-        _ => Ok(vec![own_stream(process.address, n, size); count]),
-    };
-    let warm = requests(1, 10)?;
-    Crowd::new(process.address, Readers::Strict)?.stream(&warm, 10, size)?;
-    let requests = requests(count, n)?;
-    let mut crowd = Crowd::new(process.address, Readers::Strict)?;
-    let before = process.cpu()?;
-    let outcome = crowd.stream(&requests, n, size)?;
-    let cpu = settled(process)? - before;
-    let figure = cpu.as_secs_f64() * 1e6 / (n * count as u64) as f64;
-    Ok(Measure { figure, latencies: crowd.latencies, outcome, kernel: None })
-}
-
-fn own_stream(server: SocketAddrV4, n: u64, size: usize) -> String {
-    request(server, "GET", &format!("/stream?n={n}&size={size}"), "Accept: text/event-stream\r\n")
-}
-
-fn connect(process: &Process, visits: usize) -> Result<Measure, Failure> {
-    const AT_ONCE: usize = 16;
-    Crowd::new(process.address, Readers::Strict)?.visit(AT_ONCE * 2, AT_ONCE)?;
-    process.wait_for_sessions(0)?;
-    let before = process.cpu()?;
-    Crowd::new(process.address, Readers::Strict)?.visit(visits, AT_ONCE)?;
-    process.wait_for_sessions(0)?;
-    let figure = (process.cpu()? - before).as_secs_f64() * 1e6 / visits as f64;
-    Ok(Measure { figure, latencies: Histogram::default(), outcome: Outcome::default(), kernel: None })
-}
-
-/// What so many idle connections have cost in memory, since the first of them.
-pub fn idle(process: &Process, connections: usize) -> Result<Measure, Failure> {
-    let mut first = Crowd::new(process.address, Readers::Strict)?;
-    first.listen(1)?;
-    settled(process)?;
-    let (before, slabs_before) = (process.memory()?, slabs());
-    let mut crowd = Crowd::new(process.address, Readers::Strict)?;
-    crowd.listen(connections)?;
-    settled(process)?;
-    let (after, slabs_after) = (process.memory()?, slabs());
-    process.wait_for_sessions(connections as u64 + 1)?;
-    let each = |before: u64, after: u64| (after as f64 - before as f64) / connections as f64;
-    let kernel = slabs_before.zip(slabs_after).map(|(before, after)| each(before, after));
-    let (latencies, outcome) = (Histogram::default(), Outcome::default());
-    Ok(Measure { figure: each(before, after), latencies, outcome, kernel })
-}
-
-fn slow(process: &Process, sizes: &Sizes) -> Result<Measure, Failure> {
-    let mut crowd = Crowd::new(process.address, Readers::Counting)?;
-    crowd.listen(sizes.connections)?;
-    let outcome = crowd.publish_to_slow((sizes.slow, sizes.message), 0..sizes.slow_readers, sizes.pause)?;
-    Ok(Measure { figure: outcome.lost as f64, latencies: crowd.latencies, outcome, kernel: None })
-}
-
-/// The processor time once the server has had a moment to put things away.
-fn settled(process: &Process) -> Result<Duration, Failure> {
-    std::thread::sleep(Duration::from_millis(50));
-    process.cpu()
 }
 
 /// A number with commas.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    groups.join(",")
+    let groups = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok());
+    groups.collect::<Vec<&str>>().join(",")
 }
-
-mod mcp;

@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use super::{
-    Failure, Histogram,
+    Failure, Histogram, Target,
     connection::{Connection, Got},
     request,
 };
@@ -61,6 +61,10 @@ struct Due {
     n: u64,
     size: usize,
     since: u64,
+    /// The topic, where there are several.
+    topic: Option<usize>,
+    /// How many it is due to.
+    members: usize,
 }
 
 #[derive(Default)]
@@ -76,6 +80,7 @@ struct Counts {
 /// Clients of one server.
 pub struct Crowd {
     server: SocketAddrV4,
+    awake: bool,
     epoll: OwnedFd,
     buffer: Vec<u8>,
     members: Vec<Member>,
@@ -83,6 +88,8 @@ pub struct Crowd {
     readers: Readers,
     /// Whether the streams are their members' own, and end.
     own: bool,
+    /// Among how many topics the members are shared out, in turn.
+    topics: usize,
     due: Due,
     counts: Counts,
     /// From making to arriving, of every message so far.
@@ -91,17 +98,19 @@ pub struct Crowd {
 
 impl Crowd {
     /// A crowd of nobody.
-    pub fn new(server: SocketAddrV4, readers: Readers) -> Result<Self, Failure> {
+    pub fn new(Target { address: server, awake }: Target, readers: Readers) -> Result<Self, Failure> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| error.to_string())?;
         Ok(Self {
             server,
+            awake,
             epoll,
             buffer: vec![0; 256 << 10],
             members: Vec::new(),
             control: None,
             readers,
             own: false,
-            due: Due { n: 0, size: 0, since: 0 },
+            topics: 1,
+            due: Due { n: 0, size: 0, since: 0, topic: None, members: 0 },
             counts: Counts::default(),
             latencies: Histogram::default(),
         })
@@ -109,9 +118,12 @@ impl Crowd {
 
     /// Opens event streams, until there are `count` and each has its first event.
     pub fn listen(&mut self, count: usize) -> Result<(), Failure> {
-        let request = request(self.server, "GET", "/events", "Accept: text/event-stream\r\n");
         while self.members.len() < count {
-            self.join(&request)?;
+            let target = match self.topics {
+                1 => "/events".to_owned(),
+                topics => format!("/events?topic={}", self.members.len() % topics),
+            };
+            self.join(&request(self.server, "GET", &target, "Accept: text/event-stream\r\n"))?;
             if self.members.len() - self.counts.entered >= IN_FLIGHT {
                 self.run(|crowd| crowd.members.len() - crowd.counts.entered < IN_FLIGHT / 2)?;
             }
@@ -120,8 +132,8 @@ impl Crowd {
     }
 
     /// Sends each request on a connection of its own, and reads `n` messages and the end from each.
-    pub fn stream(&mut self, requests: &[String], n: u64, size: usize) -> Result<Outcome, Failure> {
-        self.expect(n, size);
+    pub fn stream(&mut self, requests: &[String], n: u64, size: usize) -> Result<(), Failure> {
+        self.expect(n, size, None);
         self.own = true;
         for request in requests {
             self.join(request)?;
@@ -130,7 +142,7 @@ impl Crowd {
         if self.counts.arrived != n * requests.len() as u64 {
             return Err(format!("{} of {} messages came", self.counts.arrived, n * requests.len() as u64));
         }
-        Ok(self.counts.outcome)
+        Ok(())
     }
 
     /// Connects, waits for the first event and closes, `count` times, `at_once` of them at a time.
@@ -157,9 +169,24 @@ impl Crowd {
         }
     }
 
+    /// Shares those who will come out among so many topics, in turn.
+    pub fn share_topics(&mut self, topics: usize) {
+        self.topics = topics;
+    }
+
     /// Publishes, and reads until every member has every message.
-    pub fn publish(&mut self, n: u64, size: usize, rate: u64) -> Result<Outcome, Failure> {
-        self.publish_during(n, size, rate, |_| Ok(()))
+    pub fn publish(&mut self, n: u64, size: usize, rate: u64) -> Result<(), Failure> {
+        if self.topics > 1 {
+            return (0..self.topics).try_for_each(|topic| self.publish_topic(topic, n, size));
+        }
+        self.expect(n, size, None);
+        self.publish_during(&format!("/publish?n={n}&size={size}&rate={rate}"), |_| Ok(()))
+    }
+
+    /// Publishes in one topic, and reads until each of its members has every message, and nobody else any.
+    pub fn publish_topic(&mut self, topic: usize, n: u64, size: usize) -> Result<(), Failure> {
+        self.expect(n, size, Some(topic));
+        self.publish_during(&format!("/publish?n={n}&size={size}&rate=0&topic={topic}"), |_| Ok(()))
     }
 
     /// Publishes while `members` don't read; they go on after `pause`.
@@ -174,7 +201,8 @@ impl Crowd {
                 epoll::delete(&self.epoll, connection).map_err(|error| error.to_string())?;
             }
         }
-        self.publish_during(n, size, 0, |crowd| {
+        self.expect(n, size, None);
+        self.publish_during(&format!("/publish?n={n}&size={size}&rate=0"), |crowd| {
             let until = Instant::now() + pause;
             crowd.run(|_| Instant::now() >= until)?;
             for member in members {
@@ -183,33 +211,37 @@ impl Crowd {
                 }
             }
             Ok(())
-        })
+        })?;
+        Ok(self.counts.outcome)
     }
 
     fn publish_during(
         &mut self,
-        n: u64,
-        size: usize,
-        rate: u64,
+        target: &str,
         meanwhile: impl FnOnce(&mut Self) -> Result<(), Failure>,
-    ) -> Result<Outcome, Failure> {
-        self.expect(n, size);
-        let target = format!("/publish?n={n}&size={size}&rate={rate}");
-        self.control(&request(self.server, "POST", &target, ""))?;
+    ) -> Result<(), Failure> {
+        self.control(&request(self.server, "POST", target, ""))?;
         meanwhile(self)?;
         let all = self.run_or_quiet(|crowd| {
-            crowd.counts.complete == crowd.members.len()
+            crowd.counts.complete == crowd.due.members
                 && crowd.control.as_ref().is_none_or(Connection::is_done)
         })?;
         if !all && self.readers == Readers::Strict {
             return Err(self.silence());
         }
-        self.counts.outcome.lost += self.members.iter().map(|member| n + 1 - member.next).sum::<u64>();
-        Ok(self.counts.outcome)
+        if self.readers == Readers::Counting {
+            self.counts.outcome.lost +=
+                self.members.iter().map(|member| self.due.n + 1 - member.next).sum::<u64>();
+        }
+        Ok(())
     }
 
-    fn expect(&mut self, n: u64, size: usize) {
-        self.due = Due { n, size, since: monotonic() };
+    fn expect(&mut self, n: u64, size: usize, topic: Option<usize>) {
+        let members = match topic {
+            Some(topic) => (topic..self.members.len()).step_by(self.topics).len(),
+            None => self.members.len(),
+        };
+        self.due = Due { n, size, since: monotonic(), topic, members };
         self.counts.complete = 0;
         self.counts.arrived = 0;
         self.counts.outcome = Outcome::default();
@@ -247,7 +279,7 @@ impl Crowd {
     }
 
     fn silence(&self) -> Failure {
-        let (complete, members) = (self.counts.complete, self.members.len());
+        let (complete, members) = (self.counts.complete, self.due.members);
         format!("nothing came for {QUIET:?}; {complete} of {members} had all")
     }
 
@@ -257,8 +289,7 @@ impl Crowd {
         let mut last = Instant::now();
         while !done(self) {
             ready.clear();
-            // Awake while something is due: a server should not pay for waking its clients' core.
-            let wait = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let wait = Timespec { tv_sec: 0, tv_nsec: if self.awake { 0 } else { 100_000_000 } };
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), Some(&wait)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.to_string()),
@@ -290,7 +321,7 @@ impl Crowd {
     }
 
     fn read(&mut self, place: usize) -> Result<(), Failure> {
-        let Self { members, buffer, due, counts, readers, latencies, .. } = self;
+        let Self { members, buffer, due, counts, readers, latencies, topics, .. } = self;
         let member = &mut members[place];
         let Some(connection) = &mut member.connection else { return Ok(()) };
         let mut now = 0;
@@ -301,6 +332,9 @@ impl Crowd {
                 *entered = true;
                 return Ok(());
             };
+            if due.topic.is_some_and(|topic| place % *topics != topic) {
+                return Err("a message of another topic".into());
+            }
             if message.size != due.size {
                 return Err(format!("a message of {} bytes instead of {}", message.size, due.size));
             }

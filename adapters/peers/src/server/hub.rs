@@ -23,8 +23,10 @@ use crate::contract::Ask;
 
 /// What the channel holds; a stream that is further behind loses the oldest.
 const CAPACITY: usize = 1024;
-/// Messages published at once before the streams get a turn.
+/// Messages published at once before the streams get turns.
 const AT_ONCE: u64 = 1000;
+/// How many turns: in one, tokio lets a stream take 128 messages.
+const TURNS: usize = 8;
 
 /// One thread: the current one. More: a pool.
 pub fn runtime(threads: usize) -> io::Result<Runtime> {
@@ -63,7 +65,9 @@ impl<T: Clone + Send + 'static> Hub<T> {
             if ask.rate > 0 {
                 sleep_until(started + Duration::from_nanos(ask.due(seq))).await;
             } else if seq > 1 && seq % AT_ONCE == 1 {
-                yield_now().await;
+                for _ in 0..TURNS {
+                    yield_now().await;
+                }
             }
             let _ = self.sender.send(make(seq, ask.size)); // Nobody listening is no error.
         }
