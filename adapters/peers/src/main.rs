@@ -4,6 +4,7 @@ mod contract;
 mod growth;
 mod load;
 mod process;
+mod profile;
 mod server;
 mod subject;
 mod table;
@@ -13,7 +14,9 @@ use std::{error::Error, path::PathBuf, time::Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use load::Failure;
 use process::{Cores, Process};
+use profile::Profile;
 use subject::Subject;
 use table::Results;
 use works::{Sizes, Work};
@@ -86,6 +89,9 @@ struct Compare {
     /// Where all figures of all turns go.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Where `perf` records what each server does, one file a work and server; it makes the figures larger.
+    #[arg(long, value_name = "DIRECTORY")]
+    perf: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -144,8 +150,10 @@ impl Compare {
             for work in &self.works {
                 for subject in self.servers.iter().filter(|subject| work.is_for(**subject)) {
                     let program = subject.program(self.threads, self.load_server.as_deref())?;
-                    let measured = Process::start(&program, &cores)
-                        .and_then(|process| work.run(*subject, &process, &sizes));
+                    let measured = Process::start(&program, &cores).and_then(|process| {
+                        let _profile = self.profile(&process, *work, *subject)?;
+                        work.run(*subject, &process, &sizes)
+                    });
                     let figure = match &measured {
                         Ok(measure) => table::absolute(work.unit(), measure.figure),
                         Err(failure) => failure.clone(),
@@ -172,6 +180,12 @@ impl Compare {
             std::fs::write(file, results.json().to_string())?;
         }
         Ok(())
+    }
+
+    /// Begins to record, where that is wanted.
+    fn profile(&self, process: &Process, work: Work, subject: Subject) -> Result<Option<Profile>, Failure> {
+        let file = self.perf.as_ref().map(|directory| directory.join(format!("{work:?}-{subject:?}.perf")));
+        file.map(|file| Profile::start(process, &file)).transpose()
     }
 }
 

@@ -58,6 +58,11 @@ impl Process {
         Ok(process)
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The processor time of all its threads so far.
     pub fn cpu(&self) -> Result<Duration, Failure> {
         let read = || {

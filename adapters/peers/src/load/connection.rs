@@ -6,6 +6,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
+use socket2::{Domain, Socket, Type};
+
 use super::{Failure, events::Events, framing::Framing};
 
 /// What one read brought.
@@ -15,6 +17,15 @@ pub enum Got {
     Bytes(usize),
     /// The end of the response or of the connection.
     End,
+}
+
+/// What lies between the client and the server, as far as TCP knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Segments of 64 KiB, by which the kernel measures its buffers: megabytes for each connection.
+    Loopback,
+    /// Segments of 1,460 bytes, as on the way to another machine.
+    Ethernet,
 }
 
 /// A connection with one request.
@@ -27,8 +38,14 @@ pub struct Connection {
 
 impl Connection {
     /// Connects, and sends the request, which is small enough to be taken at once.
-    pub fn open(server: SocketAddrV4, request: &str) -> io::Result<Self> {
-        let mut socket = TcpStream::connect(server)?;
+    pub fn open(server: SocketAddrV4, request: &str, line: Line) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        match line {
+            Line::Loopback => {}
+            Line::Ethernet => socket.set_tcp_mss(1460)?,
+        }
+        socket.connect(&server.into())?;
+        let mut socket = TcpStream::from(socket);
         socket.set_nodelay(true)?;
         socket.write_all(request.as_bytes())?;
         socket.set_nonblocking(true)?;

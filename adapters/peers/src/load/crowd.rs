@@ -10,11 +10,12 @@ use std::{
 use rustix::{
     event::{Timespec, epoll},
     io::Errno,
+    net::sockopt,
 };
 
 use super::{
     Failure, Histogram, Target,
-    connection::{Connection, Got},
+    connection::{Connection, Got, Line},
     request,
 };
 use crate::contract::{arrived, monotonic};
@@ -23,6 +24,8 @@ use crate::contract::{arrived, monotonic};
 const CONTROL: u64 = u64::MAX;
 /// Connections that are opened before the first of them has its first event.
 const IN_FLIGHT: usize = 64;
+/// The receive buffer of a slow reader, in bytes.
+const SMALL: usize = 32 << 10;
 /// How long nothing may arrive while something is due.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -31,7 +34,7 @@ const QUIET: Duration = Duration::from_secs(10);
 pub enum Readers {
     /// Each message once, in order.
     Strict,
-    /// Gaps are counted, and a stream that ends is resumed with its last id, or counted.
+    /// Gaps are counted, and a stream that ends is resumed with its last id, or counted; over an Ethernet line.
     Counting,
 }
 
@@ -198,6 +201,9 @@ impl Crowd {
     ) -> Result<Outcome, Failure> {
         for member in members.clone() {
             if let Some(connection) = &self.members[member].connection {
+                // A machine that is slow has no megabytes to wait in.
+                let small = sockopt::set_socket_recv_buffer_size(connection, SMALL);
+                small.map_err(|error| error.to_string())?;
                 epoll::delete(&self.epoll, connection).map_err(|error| error.to_string())?;
             }
         }
@@ -257,17 +263,14 @@ impl Crowd {
         {
             return Ok(());
         }
-        let control = open(self.server, request)?;
+        let control = open(self.server, self.readers, request)?;
         register(&self.epoll, &control, CONTROL)?;
         self.control = Some(control);
         Ok(())
     }
 
     fn join(&mut self, request: &str) -> Result<(), Failure> {
-        let mut connection = open(self.server, request)?;
-        if self.readers == Readers::Counting {
-            connection.events.keep_ids();
-        }
+        let connection = open(self.server, self.readers, request)?;
         register(&self.epoll, &connection, self.members.len() as u64)?;
         self.members.push(Member { connection: Some(connection), entered: false, next: 1 });
         Ok(())
@@ -375,8 +378,8 @@ impl Crowd {
                     return Ok(());
                 };
                 let more = format!("Accept: text/event-stream\r\nLast-Event-ID: {id}\r\n");
-                let mut connection = open(self.server, &request(self.server, "GET", "/events", &more))?;
-                connection.events.keep_ids();
+                let connection =
+                    open(self.server, self.readers, &request(self.server, "GET", "/events", &more))?;
                 register(&self.epoll, &connection, place as u64)?;
                 member.connection = Some(connection);
                 self.counts.outcome.resumed += 1;
@@ -386,8 +389,14 @@ impl Crowd {
     }
 }
 
-fn open(server: SocketAddrV4, request: &str) -> Result<Connection, Failure> {
-    Connection::open(server, request).map_err(|error| format!("no connection: {error}"))
+fn open(server: SocketAddrV4, readers: Readers, request: &str) -> Result<Connection, Failure> {
+    let line = if readers == Readers::Counting { Line::Ethernet } else { Line::Loopback };
+    let mut connection =
+        Connection::open(server, request, line).map_err(|error| format!("no connection: {error}"))?;
+    if readers == Readers::Counting {
+        connection.events.keep_ids();
+    }
+    Ok(connection)
 }
 
 fn register(epoll: &OwnedFd, connection: &Connection, token: u64) -> Result<(), Failure> {
