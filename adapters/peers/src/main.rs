@@ -80,6 +80,9 @@ struct Compare {
     /// Bytes of a message's data.
     #[arg(long, default_value_t = 200)]
     size: usize,
+    /// Messages at once to slow readers; by default 5,000.
+    #[arg(long, value_name = "N")]
+    slow_messages: Option<u64>,
     /// Threads (and cores) of the servers that can have more than one.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -139,7 +142,9 @@ impl Compare {
         if self.works.is_empty() {
             self.works = Work::value_variants().to_vec();
         }
-        let sizes = Sizes { message: self.size, ..if self.small { Sizes::SMALL } else { Sizes::WHOLE } };
+        let mut sizes = if self.small { Sizes::SMALL } else { Sizes::WHOLE };
+        sizes.message = self.size;
+        sizes.slow = self.slow_messages.unwrap_or(sizes.slow);
         let turns = self.turns.unwrap_or(if self.small { 1 } else { 5 });
         process::raise_descriptors(sizes.many)?;
         build_ours(&mut self.load_server, &mut self.servers);

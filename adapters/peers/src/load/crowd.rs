@@ -403,3 +403,6 @@ fn register(epoll: &OwnedFd, connection: &Connection, token: u64) -> Result<(), 
     let data = epoll::EventData::new_u64(token);
     epoll::add(epoll, connection, data, epoll::EventFlags::IN).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

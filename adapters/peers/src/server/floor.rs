@@ -1,7 +1,7 @@
 //! The floor: what the work costs when nothing but the work is done.
 //!
-//! One thread, one edge-triggered epoll, frames that are formatted once and shared, a cursor a connection, and one
-//! `writev` a connection and wake-up. It knows no HTTP beyond the contract: a request must come in one piece, and a
+//! One thread, one edge-triggered epoll, frames that are formatted once and lie one behind the other for all, a cursor a
+//! connection, and one `writev` a connection and wake-up. It knows no HTTP beyond the contract: a request must come in one piece, and a
 //! slow reader may hold back any amount of memory.
 
 mod log;
@@ -19,7 +19,7 @@ use rustix::{
 };
 
 use crate::contract::{Ask, monotonic, write_event};
-use log::{Cursor, Log, PIECES};
+use log::Log;
 
 /// The listener's token; a connection's is its place.
 const LISTENER: u64 = u64::MAX;
@@ -30,8 +30,8 @@ const STREAM: &[u8] =
 const DONE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 /// What a stream of its own has formatted before it writes.
 const BATCH: usize = 64 << 10;
-/// Messages published before the connections are written to: as many as one `writev` takes.
-const AT_ONCE: u64 = PIECES as u64;
+/// Messages published before the connections are written to.
+const AT_ONCE: u64 = 1024;
 
 pub fn serve(listener: TcpListener, threads: usize) -> Result<(), Box<dyn Error>> {
     if threads != 1 {
@@ -85,7 +85,7 @@ struct Peer {
 
 enum State {
     Asking,
-    Listening { cursor: Cursor, behind: bool },
+    Listening { cursor: u64, behind: bool },
     Streaming(Box<Streaming>),
 }
 
@@ -192,17 +192,13 @@ impl Floor {
                 if !*behind {
                     return true;
                 }
-                while cursor.frame < self.log.end().frame {
-                    match self.log.view(cursor.frame, PIECES).write(&mut peer.socket, cursor) {
-                        Ok(true) => {}
-                        Ok(false) => return true,
-                        Err(_) => return false,
-                    }
+                let wrote = self.log.write(&mut peer.socket, cursor);
+                if let Ok(true) = wrote {
+                    *behind = false;
+                    self.behind -= 1;
+                    self.forget();
                 }
-                *behind = false;
-                self.behind -= 1;
-                self.forget();
-                true
+                wrote.is_ok()
             }
             State::Streaming(streaming) => match streaming.write(&mut peer.socket) {
                 Ok(true) => {
@@ -240,14 +236,13 @@ impl Floor {
     }
 
     fn write_all(&mut self) {
-        let view = self.log.view(self.log.first(), usize::MAX);
         let mut gone = Vec::new();
         for (place, peer) in self.peers.iter_mut().enumerate() {
             let Some(Peer { socket, state: State::Listening { cursor, behind: behind @ false } }) = peer
             else {
                 continue;
             };
-            match view.write(socket, cursor) {
+            match self.log.write(socket, cursor) {
                 Ok(true) => {}
                 Ok(false) => {
                     *behind = true;

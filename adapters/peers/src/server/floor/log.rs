@@ -1,102 +1,78 @@
-//! What was published and is not yet with everybody, as frames that all connections share.
+//! What was published and is not yet with everybody: bytes that all connections share, ready to be written.
 
 use std::{
+    collections::VecDeque,
     io::{self, IoSlice, Write},
     net::TcpStream,
 };
 
 use crate::contract::write_event;
 
-/// The most pieces that one `writev` takes (`IOV_MAX`).
-pub const PIECES: usize = 1024;
+/// The bytes of a run; frames may lie across two.
+const RUN: usize = 256 << 10;
+/// The most runs that one `writev` gets: more than a socket takes.
+const RUNS: usize = 16;
 
-/// The frames, of which the first has the number `first`.
+/// Frames, one behind the other, cut into runs that stay where they are.
 #[derive(Default)]
 pub struct Log {
-    frames: Vec<Box<[u8]>>,
+    runs: VecDeque<Vec<u8>>,
+    /// The position of the first byte.
     first: u64,
-}
-
-/// How far a connection is.
-#[derive(Clone, Copy)]
-pub struct Cursor {
-    /// The frame that is next.
-    pub frame: u64,
-    /// Bytes of this frame that are written.
-    pub byte: usize,
+    /// The position behind the last.
+    end: u64,
+    event: Vec<u8>,
 }
 
 impl Log {
-    pub fn end(&self) -> Cursor {
-        Cursor { frame: self.first + self.frames.len() as u64, byte: 0 }
+    /// The position of what will be published next.
+    pub fn end(&self) -> u64 {
+        self.end
     }
 
+    /// Adds message `seq`, as a chunk.
     pub fn push(&mut self, seq: u64, size: usize) {
-        let mut event = Vec::with_capacity(size + 16);
-        write_event(&mut event, seq, size);
-        let mut frame = format!("{:x}\r\n", event.len()).into_bytes();
-        frame.extend_from_slice(&event);
-        frame.extend_from_slice(b"\r\n");
-        self.frames.push(frame.into_boxed_slice());
+        self.event.clear();
+        write_event(&mut self.event, seq, size);
+        let mut chunk = format!("{:x}\r\n", self.event.len()).into_bytes();
+        chunk.extend_from_slice(&self.event);
+        chunk.extend_from_slice(b"\r\n");
+        self.end += chunk.len() as u64;
+        let mut rest = &chunk[..];
+        while !rest.is_empty() {
+            let room = self.runs.back().map_or(0, |run| RUN - run.len());
+            let (now, later) = rest.split_at(rest.len().min(room));
+            match self.runs.back_mut() {
+                Some(run) if room > 0 => run.extend_from_slice(now),
+                _ => self.runs.push_back(Vec::with_capacity(4 << 10)),
+            }
+            rest = later;
+        }
     }
 
-    /// Forgets all frames, which everybody has.
+    /// Forgets all, which everybody has.
     pub fn clear(&mut self) {
-        self.first += self.frames.len() as u64;
-        self.frames.clear();
+        self.first = self.end;
+        self.runs.clear();
     }
 
-    /// At most `most` frames from number `from` on, as `writev` takes them.
-    pub fn view(&self, from: u64, most: usize) -> View<'_> {
-        let frames = self.frames.iter().skip((from - self.first) as usize).take(most);
-        View { first: from, slices: frames.map(|frame| IoSlice::new(frame)).collect() }
-    }
-
-    /// The number of the first frame.
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-}
-
-/// Some frames of a log, ready to be written to many.
-pub struct View<'a> {
-    first: u64,
-    slices: Vec<IoSlice<'a>>,
-}
-
-impl View<'_> {
-    /// Writes from `cursor` on until all of the view is written (true) or the socket takes no more.
-    pub fn write(&self, socket: &mut TcpStream, cursor: &mut Cursor) -> io::Result<bool> {
-        loop {
-            let rest = &self.slices[(cursor.frame - self.first) as usize..];
-            let rest = &rest[..rest.len().min(PIECES)];
-            let Some(first) = rest.first() else { return Ok(true) };
-            let wrote = if cursor.byte == 0 {
-                socket.write_vectored(rest)
-            } else {
-                let mut rest = rest.to_vec();
-                rest[0].advance(cursor.byte);
-                socket.write_vectored(&rest)
-            };
-            let mut wrote = match wrote {
-                Ok(wrote) => wrote,
+    /// Writes from `cursor` on until all is written (true) or the socket takes no more.
+    pub fn write(&self, socket: &mut TcpStream, cursor: &mut u64) -> io::Result<bool> {
+        while *cursor < self.end {
+            let at = (*cursor - self.first) as usize;
+            let mut pieces = [IoSlice::new(&[]); RUNS];
+            let mut count = 0;
+            for (piece, run) in pieces.iter_mut().zip(self.runs.range(at / RUN..)) {
+                *piece = IoSlice::new(run);
+                count += 1;
+            }
+            pieces[0].advance(at % RUN);
+            match socket.write_vectored(&pieces[..count]) {
+                Ok(wrote) => *cursor += wrote as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
-            };
-            wrote += cursor.byte;
-            cursor.byte = 0;
-            if wrote < first.len() {
-                cursor.byte = wrote;
-                continue;
             }
-            for piece in rest {
-                if wrote < piece.len() {
-                    break;
-                }
-                wrote -= piece.len();
-                cursor.frame += 1;
-            }
-            cursor.byte = wrote;
         }
+        Ok(true)
     }
 }
