@@ -8,12 +8,17 @@
 
 mod http_sse;
 mod message;
+
+mod revision;
 mod route;
 mod session_id;
 mod sessions;
 
 pub use http_sse::{HttpSse, PublicBase, Resumption, SendError, SessionStream};
 pub use message::{Message, MessageError, MessageKind, error_body};
+pub use revision::{
+    BodyFacts, Revision, RevisionError, Revisions, Rules, SessionNaming, VersionError, VersionFacts,
+};
 pub use route::{Route, Routes, StreamKind, read_message};
 pub use session_id::{SessionId, SessionIdError};
 pub use sessions::{

@@ -20,6 +20,8 @@ mod props;
 #[cfg(feature = "mcp")]
 mod resume;
 #[cfg(feature = "mcp")]
+mod revision;
+#[cfg(feature = "mcp")]
 mod route;
 #[cfg(feature = "mcp")]
 mod session_id;
