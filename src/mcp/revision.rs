@@ -88,14 +88,7 @@ const STATELESS: Rules = Rules {
     server_requests: false,
     end_cancels: true,
     request_metadata: true,
-    removed: &[
-        "initialize",
-        "notifications/initialized",
-        "ping",
-        "logging/setLevel",
-        "resources/subscribe",
-        "resources/unsubscribe",
-    ],
+    removed: &["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"],
     ..THIRD
 };
 
@@ -280,7 +273,7 @@ pub struct VersionFacts<'a> {
 pub enum VersionError {
     /// It asks for one that is unknown or switched off.
     Unsupported {
-        /// What it asks for.
+        /// What it asks for, or the beginning of it.
         requested: String,
     },
     /// The header is missing where nothing else could say it.
@@ -295,8 +288,7 @@ impl fmt::Display for VersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             VersionError::Unsupported { requested } => {
-                let shown = requested.get(..40).unwrap_or(requested);
-                write!(f, "protocol version {shown:?} is not supported")
+                write!(f, "protocol version {requested:?} is not supported")
             }
             VersionError::MissingHeader => f.write_str("the MCP-Protocol-Version header is missing"),
             VersionError::Mismatch => {
@@ -344,7 +336,7 @@ impl VersionFacts<'_> {
             return agreed
                 .filter(|revision| !revision.is_stateless())
                 .or(spoken.newest_with_sessions())
-                .ok_or_else(|| VersionError::Unsupported { requested: proposed.unwrap_or("none").into() });
+                .ok_or_else(|| VersionError::Unsupported { requested: shown(proposed.unwrap_or("none")) });
         }
         match named.or(self.session) {
             Some(revision) => Ok(revision),
@@ -359,9 +351,14 @@ impl VersionFacts<'_> {
 
     fn spoken(text: &str, spoken: Revisions) -> Result<Revision, VersionError> {
         let revision = text.parse().ok().filter(|revision| spoken.contains(*revision));
-        match revision.ok_or_else(|| VersionError::Unsupported { requested: text.into() })? {
+        match revision.ok_or_else(|| VersionError::Unsupported { requested: shown(text) })? {
             Revision::V2024_11_05 => Ok(Revision::V2025_03_26),
             revision => Ok(revision),
         }
     }
+}
+
+/// No more than a date and what may be taken for one.
+fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
 }

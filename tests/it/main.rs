@@ -34,4 +34,6 @@ mod sim;
 mod source;
 mod stream;
 #[cfg(feature = "mcp")]
+mod streamable;
+#[cfg(feature = "mcp")]
 mod texts;

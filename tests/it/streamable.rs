@@ -1,0 +1,8 @@
+//! The endpoint of Streamable HTTP, driven as an adapter drives it, with time and bytes in the tests' hands.
+
+mod access;
+mod answers;
+mod bench;
+mod replay;
+mod sessions;
+mod stateless;
