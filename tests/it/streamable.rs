@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod bench;
+mod model;
 mod replay;
 mod sessions;
 mod stateless;

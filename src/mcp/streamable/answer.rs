@@ -110,9 +110,9 @@ impl Streamable {
             return Filled { again: false };
         };
         if channel.attached != Some(id) || channel.successor.is_some() {
-            channel.log.saw(stream.last_delivered());
             stream.supersede(now);
             if channel.attached == Some(id) {
+                channel.log.saw(stream.last_delivered());
                 self.succeed(number);
             }
             return Filled { again: false };
@@ -147,7 +147,8 @@ impl Streamable {
     pub fn handle_closed(&mut self, now: Tick, id: ExchangeId, close: &Close) {
         self.clock(now);
         let channel = self.exchanges.get(&id).and_then(|exchange| exchange.channel);
-        if let Some(channel) = channel.and_then(|channel| self.channels.get_mut(&channel)) {
+        let channel = channel.and_then(|channel| self.channels.get_mut(&channel));
+        if let Some(channel) = channel.filter(|channel| channel.attached == Some(id)) {
             channel.log.saw(close.last_delivered);
         }
         self.leave(id);

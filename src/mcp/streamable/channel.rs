@@ -175,8 +175,8 @@ impl Log {
             Log::Passing { .. } => Err(ReplayError::OtherStream),
             Log::Kept(kept) => {
                 kept.next = kept.journal.resume(last)?;
-                // The client has it, whatever the socket of an older response said.
-                kept.saw(Some(last));
+                // What the client says counts for more than what the socket of an older response took.
+                kept.delivered = last;
                 Ok(())
             }
         }

@@ -268,10 +268,15 @@ impl Bench {
         self.run();
     }
 
+    /// What the socket has taken.
+    pub(crate) fn read_taken(&mut self, id: ExchangeId) -> String {
+        String::from_utf8(std::mem::take(&mut self.streams.get_mut(&id).unwrap().text)).unwrap()
+    }
+
     /// What the client reads now: all that there is to write.
     pub(crate) fn read(&mut self, id: ExchangeId) -> String {
         self.write(id, usize::MAX);
-        String::from_utf8(std::mem::take(&mut self.streams.get_mut(&id).unwrap().text)).unwrap()
+        self.read_taken(id)
     }
 
     /// The same, without the head of the response.
