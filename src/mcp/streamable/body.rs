@@ -208,7 +208,8 @@ impl Streamable {
         for message in messages {
             let cancels = self.cancelled_by(session.as_ref(), message);
             let (session, principal) = (session.clone(), post.principal.clone());
-            let mirrored = mirror::decoded(&post.mirror.params);
+            let has_mirrors = revision.rules().request_metadata;
+            let mirrored = if has_mirrors { mirror::decoded(&post.mirror.params) } else { Vec::new() };
             let message = message.clone();
             incoming.push(Incoming { message, call: None, session, principal, revision, cancels, mirrored });
         }

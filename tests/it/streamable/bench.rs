@@ -207,6 +207,10 @@ impl Bench {
                 StreamableEvent::Fill(id) => {
                     if let Some(open) = self.streams.get_mut(&id) {
                         open.again = self.endpoint.fill(self.now, id, &mut open.stream).again;
+                        if let Some(close) = open.stream.closed().copied().filter(|_| !open.told) {
+                            open.told = true;
+                            self.endpoint.handle_closed(self.now, id, &close);
+                        }
                     }
                 }
                 event => self.events.push(event),

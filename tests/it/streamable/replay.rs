@@ -295,6 +295,41 @@ fn check_21_a_client_that_leaves_while_its_answer_is_open_cancels_nothing() {
     assert_eq!(bench.endpoint.load(), (0, 0, 1));
 }
 
+#[test]
+fn hurt_08_hurt_09_a_reader_that_stalls_is_closed_and_comes_back_for_the_rest() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open(V11);
+    let (exchange, call) = bench.call(&session, V11, 1);
+    bench.say(call, 0);
+    let id = events(&bench.body(exchange))[1].0.clone();
+    bench.say(call, 1);
+    bench.wait(29_999);
+    bench.tick(exchange);
+    assert_eq!(bench.closed(exchange), None);
+    bench.wait(1);
+    bench.tick(exchange);
+    assert!(matches!(bench.closed(exchange).unwrap().reason, sansio_sse::CloseReason::Stalled { .. }));
+    bench.respond(call, &response(1));
+    let resumed = bench.get(&session, V11, &id).exchange();
+    assert_eq!(said(&bench.body(resumed)), ["1", "id=1"]);
+}
+
+#[test]
+fn hurt_17_hurt_21_a_client_that_reconnects_is_in_its_session_or_is_told_that_it_is_over() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open(V11);
+    let own = bench.get(&session, V11, "").exchange();
+    let id = events(&bench.body(own))[0].0.clone();
+    bench.cut(own);
+    bench.get(&session, V11, &id).exchange();
+    assert_eq!(bench.endpoint.sessions().count(), 1, "the same one");
+    assert_eq!(bench.get("", V11, &id).whole().status, 400, "never a new one that was not initialized");
+    bench.endpoint.end_session(bench.now, &session.parse().unwrap());
+    bench.run();
+    assert_eq!(bench.get(&session, V11, &id).whole().status, 404);
+    assert_eq!(bench.endpoint.sessions().count(), 0);
+}
+
 /// The number of the session's own stream, from the id of an event on it.
 fn own_stream(bench: &mut Bench, session: &str) -> String {
     let own = bench.get(session, V11, "").exchange();

@@ -268,6 +268,18 @@ fn hurt_12_hurt_11_a_second_get_takes_over_or_is_refused_as_configured() {
 }
 
 #[test]
+fn hurt_05_hurt_07_a_client_that_only_ever_opens_streams_pins_one() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open(V11);
+    for _ in 0..1_000 {
+        bench.get(&session, V11, "").exchange();
+    }
+    let (calls, exchanges, channels) = bench.endpoint.load();
+    assert!(calls == 0 && exchanges <= 2 && channels == 1, "{exchanges} exchanges");
+    assert_eq!(bench.delete(&session).status, 204);
+}
+
+#[test]
 fn hurt_13_clients_do_not_share_anything() {
     let mut bench = Bench::new(StreamableConfig::default());
     let (alice, bob) = (bench.open(V11), bench.open("2025-03-26"));
