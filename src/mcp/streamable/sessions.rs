@@ -132,6 +132,7 @@ impl Streamable {
                 Some(found) if found.attached.is_some() && !found.is_held() => {
                     found.phase = Phase::Done;
                     found.calls.clear();
+                    found.successor = None;
                 }
                 Some(_) | None => self.drop_channel(channel),
             }

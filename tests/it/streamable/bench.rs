@@ -121,6 +121,16 @@ impl Bench {
         got
     }
 
+    /// A request without a body, whose consequences nobody sees to yet.
+    pub(crate) fn ask_late(&mut self, request: &str, headers: &str) -> ExchangeId {
+        let head = format!("{request} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
+        let head = RequestHead::parse(HeadLimits::default(), &mut head.as_bytes()).unwrap().unwrap();
+        match self.endpoint.handle_head(self.now, &head, Principal::anonymous()) {
+            HeadDecision::Exchange(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn headers(session: &str, version: &str) -> String {
         let line = |name: &str, value: &str| match value {
             "" => String::new(),

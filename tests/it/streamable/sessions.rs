@@ -349,3 +349,20 @@ fn settings_out_of_their_range_are_named() {
     }
     assert_eq!(default().check(), Ok(()));
 }
+
+#[test]
+fn a_session_that_ends_while_a_get_waits_for_its_turn_answers_both() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open(V11);
+    let first = bench.get(&session, V11, "").exchange();
+    bench.send(&session, 1);
+    // The driver of the first is not asked in between.
+    let lines = format!("Mcp-Session-Id: {session}\r\n");
+    let second = bench.ask_late("GET /mcp", &lines);
+    bench.endpoint.end_session(bench.now, &session.parse().unwrap());
+    bench.run();
+    assert_eq!(said(&bench.body(first)), ["", "1"], "what was said goes out");
+    assert!(bench.closed(first).is_some());
+    assert_eq!(bench.whole(second).unwrap().status, 404);
+    assert_eq!((bench.endpoint.load(), bench.endpoint.deadline()), ((0, 0, 0), None));
+}
