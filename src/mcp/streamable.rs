@@ -77,6 +77,73 @@ use crate::{AccessRules, Tick};
 /// assert_eq!(response.status(), 200);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # The loop
+/// A driver of one connection, without its socket: what comes in is in `http`, and what is due goes out through it
+/// or through the stream that takes its place.
+///
+/// ```
+/// use sansio_sse::http1::{CommandError, Connection, Step};
+/// use sansio_sse::mcp::{Answer, BodyDecision, ExchangeId, HeadDecision, Post, Principal, Streamable, StreamableEvent};
+/// use sansio_sse::{EventStream, Tick};
+///
+/// /// Where a connection is with its request: it has a head, or waits for its answer.
+/// #[derive(Default)]
+/// struct Asked { post: Option<Post>, exchange: Option<ExchangeId> }
+///
+/// /// To be called whenever bytes came, and on `StreamableEvent::Answer` of its exchange. Gives the stream, if it is
+/// /// one: from then on `stream.poll()` says what to write, each `StreamableEvent::Fill` and each write after a
+/// /// `Filled { again: true }` calls for `endpoint.fill(now, exchange, &mut stream)`, and its close for
+/// /// `endpoint.handle_closed(now, exchange, close)`. Where the client goes before, call `endpoint.handle_gone`.
+/// fn serve(
+///     endpoint: &mut Streamable, http: &mut Connection, asked: &mut Asked, now: Tick, random: [u8; 24],
+/// ) -> Result<Option<(ExchangeId, Box<EventStream>)>, CommandError> {
+///     loop {
+///         if let Some(exchange) = asked.exchange {
+///             match endpoint.answer(now, exchange) {
+///                 None => return Ok(None), // An event will tell.
+///                 Some(Answer::Response(response)) => http.respond(now, &response)?,
+///                 Some(Answer::Stream(mut stream)) => {
+///                     let handover = http.hand_over(now)?;
+///                     stream.handle_input(now, handover.read_behind);
+///                     return Ok(Some((exchange, stream)));
+///                 }
+///             }
+///             asked.exchange = None;
+///         }
+///         match http.poll() {
+///             Step::Head { head, .. } => {
+///                 // Here `endpoint.admit(head)` and then an authentication hook may answer first.
+///                 match endpoint.handle_head(now, head, Principal::anonymous()) {
+///                     HeadDecision::Answer(response) => http.respond(now, &response)?,
+///                     HeadDecision::Exchange(exchange) => asked.exchange = Some(exchange),
+///                     HeadDecision::ReceiveBody(post) => {
+///                         asked.post = Some(post);
+///                         http.receive_body(now)?;
+///                     }
+///                 }
+///             }
+///             Step::Request { body, .. } => {
+///                 let Some(post) = asked.post.take() else { return Ok(None) };
+///                 match endpoint.handle_body(now, post, body, random) {
+///                     BodyDecision::Answer(response) => http.respond(now, &response)?,
+///                     BodyDecision::Exchange(exchange) => asked.exchange = Some(exchange),
+///                 }
+///             }
+///             Step::Run { .. } | Step::Linger { .. } | Step::Closed(_) => return Ok(None), // I/O.
+///         }
+///     }
+/// }
+/// # use std::sync::Arc;
+/// # let mut endpoint = Streamable::new(sansio_sse::AccessRules::loopback(), Default::default());
+/// # let mut http = Connection::new(Tick::ZERO, Arc::default());
+/// # let mut asked = Asked::default();
+/// # http.handle_bytes(Tick::ZERO, b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n");
+/// # assert!(serve(&mut endpoint, &mut http, &mut asked, Tick::ZERO, [0; 24])?.is_none());
+/// # let Step::Run { bytes, .. } = http.poll() else { panic!() };
+/// # assert!(bytes.starts_with(b"HTTP/1.1 400 "));
+/// # Ok::<(), CommandError>(())
+/// ```
 #[derive(Debug)]
 pub struct Streamable {
     config: StreamableConfig,
