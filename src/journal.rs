@@ -50,9 +50,7 @@ impl Journal {
         self.bytes = self.bytes.saturating_add(frame.as_bytes().len());
         self.frames.push_back(frame);
         while self.frames.len() > 1 && (self.frames.len() > self.max_frames || self.bytes > self.max_bytes) {
-            let gone = self.frames.pop_front();
-            self.bytes -= gone.map_or(0, |frame| frame.as_bytes().len());
-            self.first += 1;
+            self.drop_oldest();
         }
         EventId { stream: self.stream, seq: self.end() - 1 }
     }
@@ -92,6 +90,20 @@ impl Journal {
     #[must_use]
     pub fn last_id(&self) -> EventId {
         EventId { stream: self.stream, seq: self.end() - 1 }
+    }
+
+    /// The id of the oldest frame held.
+    #[must_use]
+    pub fn oldest(&self) -> Option<EventId> {
+        (!self.frames.is_empty()).then_some(EventId { stream: self.stream, seq: self.first })
+    }
+
+    /// Drops the oldest frame, because of its age or for want of a reader. Numbers go on as they were.
+    pub fn drop_oldest(&mut self) -> Option<Frame> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.as_bytes().len();
+        self.first += 1;
+        Some(frame)
     }
 
     /// The number that the next frame gets.

@@ -20,7 +20,7 @@
 //! - [`Topic`]: one log that any number of streams send from.
 //! - [`Journal`]: what a client that reconnects is told again. [`EventSource`]: the client that does.
 //! - [`http1`]: requests and responses, strictly. [`AccessRules`]: who may ask. [`Acceptor`]: when to accept.
-//! - [`mcp`]: the Model Context Protocol over HTTP+SSE: messages, routes, sessions.
+//! - [`mcp`]: the Model Context Protocol over HTTP+SSE and over Streamable HTTP: messages, routes, sessions.
 //!
 //! # Features
 //! `http1` and `mcp` (both default) add the modules of those names, and what they need. Without them the crate

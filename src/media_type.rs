@@ -3,14 +3,23 @@
 /// Whether `text/event-stream` is acceptable: without an `Accept` anything is; otherwise the most specific range
 /// that covers it decides, and a weight of zero refuses.
 pub(crate) fn accepts_event_stream<'a>(accept: impl Iterator<Item = &'a [u8]>) -> bool {
+    accepts(b"text/event-stream", b"text/*", accept)
+}
+
+/// Whether `application/json` is acceptable, by the same rules.
+pub(crate) fn accepts_json<'a>(accept: impl Iterator<Item = &'a [u8]>) -> bool {
+    accepts(b"application/json", b"application/*", accept)
+}
+
+fn accepts<'a>(wanted: &[u8], group: &[u8], accept: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut best: Option<(u8, bool)> = None;
     let mut any = false;
     for range in accept.flat_map(|line| line.split(|b| *b == b',')) {
         any |= !range.trim_ascii().is_empty();
         let mut parts = range.split(|b| *b == b';').map(<[u8]>::trim_ascii);
         let specific = match parts.next() {
-            Some(name) if name.eq_ignore_ascii_case(b"text/event-stream") => 2,
-            Some(name) if name.eq_ignore_ascii_case(b"text/*") => 1,
+            Some(name) if name.eq_ignore_ascii_case(wanted) => 2,
+            Some(name) if name.eq_ignore_ascii_case(group) => 1,
             Some(b"*/*") => 0,
             Some(_) | None => continue,
         };

@@ -8,11 +8,13 @@ pub mod peer;
 pub mod reference;
 mod round_trip;
 mod sessions;
+mod streamable;
 
 pub use event_stream::event_stream;
 pub use last_event_id::last_event_id;
 pub use round_trip::round_trip;
 pub use sessions::sessions;
+pub use streamable::streamable;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

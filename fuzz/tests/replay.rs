@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target, &[&str]); 9] = [
+const TARGETS: [(&str, Target, &[&str]); 10] = [
     (
         "decode",
         sansio_sse_fuzz::decode,
@@ -80,6 +80,54 @@ const TARGETS: [(&str, Target, &[&str]); 9] = [
         sansio_sse_fuzz::event_stream,
         &["\0a", "\u{6}\u{7f}", "\u{b}2", "\r\0", "\u{e}\u{1}", "\u{f}\u{1}", "\u{6}\u{1}"],
     ),
+    ("streamable", sansio_sse_fuzz::streamable, STEPS),
+];
+
+/// Steps of the endpoint of Streamable HTTP, each between bytes 1; some are parts, to be put together otherwise.
+const STEPS: &[&str] = &[
+    "\u{1}hPOST / HTTP/1.0\r\nHost: localhost\r\nAccept: */*\r\nContent-Type: application/json\r\n\r\n\
+     {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\"}}\u{1}t\0\u{1}r\0",
+    "\u{1}hPOST / HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nMcp-Session-Id: $S\r\n\r\n\
+     {\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"m\"}",
+    "\u{1}hPOST / HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nMcp-Session-Id: $S\r\n\
+     MCP-Protocol-Version: 2025-03-26\r\n\r\n[{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"m\"},\
+     {\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"m\"}]",
+    "\u{1}hPOST / HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nMcp-Session-Id: $S\r\n\r\n\
+     {\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":2}}",
+    "\u{1}hPOST / HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nMcp-Method: m\r\n\
+     MCP-Protocol-Version: 2026-07-28\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":{\"_meta\":{\
+     \"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}}}\u{1}t\u{1}",
+    "\u{1}hPOST / HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nMcp-Method: subscriptions/listen\r\n\
+     MCP-Protocol-Version: 2026-07-28\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{\
+     \"notifications\":{\"toolsListChanged\":true},\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
+     \"io.modelcontextprotocol/clientCapabilities\":{}}}}",
+    "\u{1}hGET / HTTP/1.0\r\nHost: localhost\r\nMcp-Session-Id: $S\r\n\r\n",
+    "\u{1}hGET / HTTP/1.0\r\nHost: localhost\r\nMcp-Session-Id: $S\r\nLast-Event-ID: $L\r\n\r\n",
+    "\u{1}hDELETE / HTTP/1.0\r\nHost: localhost\r\nMcp-Session-Id: $S\r\n\r\n",
+    "\u{1}t\0",
+    "\u{1}ta",
+    "\u{1}r\0",
+    "\u{1}ra",
+    "\u{1}rb{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32601,\"message\":\"m\"}}",
+    "\u{1}sa",
+    "\u{1}s\0",
+    "\u{1}o\0",
+    "\u{1}p\0",
+    "\u{1}la",
+    "\u{1}e\0",
+    "\u{1}u",
+    "\u{1}w\u{7f}",
+    "\u{1}w~~",
+    "\u{1}ca",
+    "\u{1}c\0",
+    "\u{1}g",
+    "\u{1}T2",
+    "\u{1}T\u{7f}",
+    "\u{1}f!",
+    "Authorization: a\r\n",
+    "{",
+    "$L",
+    "\u{1}h",
 ];
 
 const REQUESTS: &[&str] = &[

@@ -1,6 +1,8 @@
 //! [`Message`]: one JSON-RPC 2.0 message, checked and classified, its tokens as they came.
 
+pub(crate) mod batch;
 mod compact;
+pub(crate) mod members;
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
@@ -13,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub use self::batch::Body;
 use self::compact::compact;
 
 /// One JSON-RPC 2.0 message: a request, a notification or a response.
@@ -150,7 +153,7 @@ struct Envelope<'a> {
 const KNOWN: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 /// A string, borrowed where it has no escapes.
-struct Text<'a>(Cow<'a, str>);
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -256,7 +256,7 @@ pub(super) fn refuse(status: u16, reason: &str) -> Response {
 /// The answers to messages, by what became of them.
 impl Response {
     /// Adds a header whose value is known to be fit for one; any other is left out.
-    fn with(self, name: &str, value: &str) -> Response {
+    pub(super) fn with(self, name: &str, value: &str) -> Response {
         let unchanged = self.clone();
         self.header(name, value).unwrap_or(unchanged)
     }

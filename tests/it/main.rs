@@ -20,6 +20,8 @@ mod props;
 #[cfg(feature = "mcp")]
 mod resume;
 #[cfg(feature = "mcp")]
+mod revision;
+#[cfg(feature = "mcp")]
 mod route;
 #[cfg(feature = "mcp")]
 mod session_id;
@@ -31,6 +33,8 @@ mod sessions_model;
 mod sim;
 mod source;
 mod stream;
+#[cfg(feature = "mcp")]
+mod streamable;
 #[cfg(feature = "mcp")]
 mod texts;
 mod topic;

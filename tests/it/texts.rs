@@ -4,7 +4,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use sansio_sse::http1::{CommandError, HeaderError, HttpError};
-use sansio_sse::mcp::{MessageError, SendError, SessionEnd, SessionId, SessionIdError};
+use sansio_sse::mcp::{
+    MessageError, NotSent, Refusal, RevisionError, SendError, SessionEnd, SessionId, SessionIdError,
+    StreamableEnd, Unfit, VersionError, VersionFacts,
+};
 use sansio_sse::{
     AccessError, Close, CloseReason, Disconnect, EventIdError, Field, FieldError, Frame, LastEventIdError,
     Lost, Manner, PushError, Refused, ReplayError, SourceCloseReason, Tick, TooLarge,
@@ -92,6 +95,46 @@ fn errors_of_the_stream_are_half_a_line_each_and_name_their_numbers() {
 }
 
 #[test]
+fn errors_of_streamable_http_are_half_a_line_each() {
+    let message = || note();
+    let unfit = [
+        Unfit::NoResponse,
+        Unfit::OtherId,
+        Unfit::Response,
+        Unfit::Request,
+        Unfit::NoStream,
+        Unfit::Subscription,
+    ];
+    check(&unfit);
+    check(&[
+        NotSent::Full(message()),
+        NotSent::Gone(message()),
+        NotSent::Unfit { message: message(), why: unfit[0] },
+    ]);
+    check(&[
+        VersionError::Unsupported { requested: String::from("1701") },
+        VersionError::MissingHeader,
+        VersionError::Mismatch,
+        VersionError::MissingMeta,
+    ]);
+    let header = "\u{fc}".repeat(5_000);
+    let facts = VersionFacts { header: Some(&header), body: sansio_sse::mcp::BodyFacts::None, session: None };
+    let error = facts.decide(sansio_sse::mcp::Revisions::all()).unwrap_err();
+    assert!(error.to_string().len() < 200, "what a client sent is not repeated at length");
+    check(&[RevisionError]);
+    check(&[Refusal::forbidden(), Refusal::unauthorized("Bearer").unwrap()]);
+    check(&[
+        StreamableEnd::ByClient,
+        StreamableEnd::ByApplication,
+        StreamableEnd::Refused,
+        StreamableEnd::NeverBegun,
+        StreamableEnd::Idle,
+        StreamableEnd::Displaced,
+        StreamableEnd::ServerStopped,
+    ]);
+}
+
+#[test]
 fn errors_of_http_are_half_a_line_each_and_name_their_numbers() {
     let name = || String::from("X-1701");
     check(&[
@@ -156,6 +199,10 @@ fn debug_shows_the_length_of_what_may_be_long_and_only_its_beginning() {
 }
 
 // ---- helpers ----
+
+fn note() -> sansio_sse::mcp::Message {
+    "{\"jsonrpc\":\"2.0\",\"method\":\"m\"}".parse().unwrap()
+}
 
 /// All differ, begin small, hold no line break and no full stop at the end; a number that stands in the value
 /// stands in its text.
