@@ -39,7 +39,8 @@ impl Timer for TokioTimer {
     }
 }
 
-/// A tokio socket as the futures traits know one, vectored writes included.
+/// A tokio socket as the futures traits know one, vectored writes included. Writes ask the socket before the runtime:
+/// it nearly always takes them, and what the runtime knows of its readiness is far away in memory.
 #[derive(Debug)]
 pub struct TokioIo(TcpStream);
 
@@ -53,7 +54,12 @@ impl AsyncRead for TokioIo {
 
 impl AsyncWrite for TokioIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        match SockRef::from(&self.0).send(buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Pin::new(&mut self.0).poll_write(cx, buf)
+            }
+            sent => Poll::Ready(sent),
+        }
     }
 
     fn poll_write_vectored(
@@ -61,7 +67,12 @@ impl AsyncWrite for TokioIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        match SockRef::from(&self.0).send_vectored(bufs) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+            }
+            sent => Poll::Ready(sent),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
