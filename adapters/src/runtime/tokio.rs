@@ -44,6 +44,26 @@ impl Timer for TokioTimer {
 #[derive(Debug)]
 pub struct TokioIo(TcpStream);
 
+/// What the socket says at once; `None` if the runtime is to be asked, which wakes when the socket takes more.
+#[cfg(target_os = "linux")]
+fn send(socket: &TcpStream, bufs: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
+    use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+
+    let sent = match bufs {
+        [buf] => send(socket, buf, SendFlags::NOSIGNAL),
+        _ => sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL),
+    };
+    match sent {
+        Err(rustix::io::Errno::AGAIN) => None,
+        sent => Some(sent.map_err(io::Error::from)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send(_: &TcpStream, _: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
+    None
+}
+
 impl AsyncRead for TokioIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
@@ -67,11 +87,9 @@ impl AsyncWrite for TokioIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match SockRef::from(&self.0).send_vectored(bufs) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
-            }
-            sent => Poll::Ready(sent),
+        match send(&self.0, bufs) {
+            Some(sent) => Poll::Ready(sent),
+            None => Pin::new(&mut self.0).poll_write_vectored(cx, bufs),
         }
     }
 
