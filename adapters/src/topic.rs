@@ -143,7 +143,8 @@ impl Log {
         due.extend(parked.take());
         let woken: Vec<_> = due[first..].iter().step_by(SHARE).map(Arc::clone).collect();
         drop(inner);
-        if !woken.iter().fold(false, |any, follower| follower.wake() || any) {
+        let awake = woken.iter().filter(|follower| follower.wake()).count();
+        if awake == 0 {
             self.pass_on();
         }
         result
@@ -160,7 +161,7 @@ impl Log {
         let mut inner = self.lock();
         let all = fill(&mut inner.topic);
         if all {
-            inner.parked.park(seat, || follower());
+            inner.parked.park(seat, follower);
         }
         all
     }
