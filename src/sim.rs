@@ -66,11 +66,12 @@
 //!
 //! | law | what is broken | found by |
 //! |---|---|---|
-//! | I1 | a keep-alive of which a byte is out is taken back | `props::i5_nothing_happens_before_its_deadline` |
+//! | I1 | a keep-alive of which a byte is out is taken back | world 3483, as I1 |
 //! | I1 | the chunk's size leaves out the id line | world 0, as I1 |
 //! | I2 | a cut frame counts as delivered | world 1, as I2 |
 //! | I2 | a POST that waited is answered, and forgotten | world 2500, as I2 |
-//! | I3 | a later reason takes the place of the first | world 1, as I3 |
+//! | I2 | a finishing stream leaves what its topic has for it | world 4, as I1 |
+//! | I3 | a later reason takes the place of the first | world 0, as I2 |
 //! | I4 | nothing ends a chunked body | world 0, as I4 |
 //! | I5 | the lag clock does not count | world 1, as I5 |
 //! | I5 | the stall clock does not start when bytes begin to wait | world 0, as I5 |
@@ -80,16 +81,17 @@
 //! | I8 | the queue takes one frame too many | world 9, as I8 |
 //! | I8 | bytes behind the request are read without end | `props::i1_to_i6_i8_i9_i13_whatever_it_is_told` |
 //! | I9 | time goes back inside | world 1, as I9 |
-//! | I10 | a line end that is cut between CR and LF is two | world 2, as I12 |
+//! | I10 | a line end that is cut between CR and LF is two | world 50, as I12 |
 //! | I10 | what came behind a head in the same read is dropped | world 2, as I10 |
 //! | I11 | a space at the front of a value is kept by the decoder | world 0, as I12 |
 //! | I12 | a resumed reader misses one event | world 1, as I1 |
 //! | I12 | the end of a session makes those who come back strangers | world 1, as I12 |
 //! | I12 | the journal drops what no peer has taken | world 326, as I12 |
+//! | I12 | a follower begins a run with its first frame | world 7, as I1 |
 //! | I13 | finishing takes twice its time | world 3, as I5 |
 //! | I13 | a dropped driver closes nothing | world 2, as I13 |
 //! | I13 | a session is not told that its response is over | world 2, as I13 |
-//! | I14 | a subscriber that has no room hides the frame from the others | world 41, as I8 |
+//! | I14 | what one follower has taken is gone for the others | world 4, as I1 |
 //!
 //! I15 has no break: nothing here can draw on anything but its inputs. That the same number is the same world is looked
 //! at in every run.
