@@ -5,43 +5,64 @@ use memchr::memchr2;
 /// From here on a call of the vectorised search pays.
 const NEAR: usize = 32;
 
+/// So much is looked at in one step.
+const STEP: usize = 16;
+
 /// The first CR or LF. Most lines are short, and found without a call.
 #[inline]
 pub(crate) fn find(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < NEAR {
-        let Some(word) = bytes[at..].first_chunk() else {
+        let Some(step) = bytes[at..].first_chunk() else {
             return find_in_few(bytes, at);
         };
-        let ends = marks(*word);
-        if ends != 0 {
-            return Some(at + ends.trailing_zeros() as usize / 8);
+        if holds_end(step) {
+            return Some(at + first_end(step));
         }
-        at += 8;
+        at += STEP;
     }
     memchr2(b'\r', b'\n', &bytes[at..]).map(|end| at + end)
 }
 
-/// As [`find`], in the last, up to seven, bytes from `at` on.
+/// As [`find`], in the last bytes from `at` on, fewer than a step.
 #[inline]
 fn find_in_few(bytes: &[u8], at: usize) -> Option<usize> {
     if at == bytes.len() {
         return None;
     }
-    // The last eight bytes overlap with what was searched, without effect.
-    if let Some(word) = bytes.last_chunk() {
-        let ends = marks(*word);
-        return (ends != 0).then(|| bytes.len() - 8 + ends.trailing_zeros() as usize / 8);
+    // The last sixteen bytes overlap with what was searched, without effect.
+    if let Some(step) = bytes.last_chunk() {
+        return holds_end(step).then(|| bytes.len() - STEP + first_end(step));
+    }
+    let mut at = 0;
+    if let Some(word) = bytes.first_chunk() {
+        let ends = marks(u64::from_le_bytes(*word).into());
+        if ends != 0 {
+            return Some(ends.trailing_zeros() as usize / 8);
+        }
+        at = 8;
     }
     bytes[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n')).map(|end| at + end)
 }
 
+/// Whether CR or LF is among these bytes. In this form the compiler compares all of them at once.
+#[inline]
+fn holds_end(step: &[u8; STEP]) -> bool {
+    let holds = |end| step.iter().fold(false, |found, byte| found | (*byte == end));
+    holds(b'\r') | holds(b'\n')
+}
+
+/// Where the first CR or LF is among bytes that hold one.
+#[inline]
+fn first_end(step: &[u8; STEP]) -> usize {
+    marks(u128::from_le_bytes(*step)).trailing_zeros() as usize / 8
+}
+
 /// The top bit of each byte that is CR or LF; bits above the lowest one may be wrong.
 #[inline]
-fn marks(word: [u8; 8]) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let word = u64::from_le_bytes(word);
-    let (lf, cr) = (word ^ (ONES * b'\n' as u64), word ^ (ONES * b'\r' as u64));
+fn marks(bytes: u128) -> u128 {
+    const ONES: u128 = u128::from_ne_bytes([1; STEP]);
+    let (lf, cr) = (bytes ^ (ONES * b'\n' as u128), bytes ^ (ONES * b'\r' as u128));
     // A byte that is zero borrows from above; where it did not have its top bit, that is now set.
     (lf.wrapping_sub(ONES) & !lf | cr.wrapping_sub(ONES) & !cr) & (ONES << 7)
 }
