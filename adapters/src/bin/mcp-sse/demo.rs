@@ -12,6 +12,7 @@ mod prompts;
 mod questions;
 mod resources;
 mod seal;
+mod streamable;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -19,8 +20,8 @@ mod tools;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use sansio_sse::mcp::Revisions;
-use sansio_sse_adapters::Session;
+use sansio_sse::mcp::{Offer, Revisions, StreamableConfig};
+use sansio_sse_adapters::{Mcp, Session};
 
 use self::seal::Seal;
 
@@ -48,6 +49,23 @@ impl Demo {
     /// Serves a session of HTTP+SSE.
     pub(crate) async fn serve(self: Arc<Demo>, session: Session) {
         http_sse::serve(&self, session).await;
+    }
+
+    /// What serves it over Streamable HTTP, in sessions and without.
+    pub(crate) fn mcp(self: &Arc<Demo>) -> Mcp {
+        let (with, without) = (Arc::clone(self), Arc::clone(self));
+        Mcp::sessions(move |session| streamable::serve(Arc::clone(&with), session)).stateless(
+            move |request| {
+                let demo = Arc::clone(&without);
+                async move { streamable::answer(&demo, None, request).await }
+            },
+        )
+    }
+
+    /// The settings of its endpoint, where they are its own: what changes here can be subscribed to.
+    pub(crate) fn settings(config: StreamableConfig) -> StreamableConfig {
+        let offer = Offer { tools: true, prompts: true, resources: false, resource_updates: true };
+        StreamableConfig { subscriptions: Some(offer), ..config }
     }
 
     fn revisions(&self) -> Revisions {

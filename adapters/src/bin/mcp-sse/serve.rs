@@ -15,7 +15,7 @@ use async_signal::{Signal, Signals};
 use futures_channel::oneshot;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::StreamExt;
-use sansio_sse::mcp::Revisions;
+use sansio_sse::mcp::{Revisions, StreamableConfig};
 use sansio_sse_adapters::{Runtime, Server, Service, SmolRuntime};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
@@ -129,6 +129,8 @@ fn service(options: &ServeOptions, settings: Settings) -> Result<Service, Failed
     let service = match options.command.split_first() {
         None => {
             let demo = Demo::new(Revisions::all())?;
+            let endpoint = Demo::settings(StreamableConfig::default());
+            let service = service.mcp("/mcp", endpoint, demo.mcp());
             service.http_sse("/sse", settings.http_sse, move |session| Arc::clone(&demo).serve(session))
         }
         Some((program, arguments)) => {

@@ -25,12 +25,7 @@ pub(super) fn tools() -> Vec<Tool> {
     vec![
         Tool::with("echo", "Says the text again", json!({ "text": { "type": "string" } }), &["text"]),
         Tool::with("add", "Adds two numbers", numbers, &["a", "b"]),
-        Tool::with(
-            "countdown",
-            "Counts down to zero and tells each step as progress",
-            countdown,
-            &["from"],
-        ),
+        Tool::with("countdown", "Counts down to zero and tells each step as progress", countdown, &["from"]),
         Tool::with(
             "large",
             "Makes a text of a given size",

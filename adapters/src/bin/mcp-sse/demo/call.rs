@@ -16,8 +16,7 @@ use super::Demo;
 use super::seal::Context;
 
 /// The levels of logging, the least severe first (RFC 5424).
-const LEVELS: [&str; 8] =
-    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// How a client is reached while its request is being worked on.
 pub(super) trait Peer: Sync {
@@ -69,6 +68,8 @@ pub(super) struct Call<'a, P> {
     pub(super) mirrored: &'a [(String, Option<String>)],
     /// What the client has answered in the rounds so far.
     pub(super) answers: Map<String, Value>,
+    /// Whether they came with a state of ours.
+    pub(super) is_sealed: bool,
 }
 
 /// A question to the client: a name that is its own in the request, and a request of the server.
@@ -78,12 +79,26 @@ pub(super) struct Question {
     pub(super) params: Value,
 }
 
+impl Question {
+    /// What a client must be able to do to answer it.
+    fn capability(&self) -> &'static str {
+        self.method.split('/').next().unwrap_or_default()
+    }
+
+    fn into_request(self) -> (String, Value) {
+        (self.key.to_owned(), json!({ "method": self.method, "params": self.params }))
+    }
+}
+
 /// Why a method ends without a result.
 #[derive(Debug)]
 pub(super) enum Stop {
     Fault(Fault),
     /// The client is to call again with what is missing.
-    NeedsInput { requests: Map<String, Value>, state: String },
+    NeedsInput {
+        requests: Map<String, Value>,
+        state: String,
+    },
 }
 
 /// A JSON-RPC error.
@@ -221,8 +236,7 @@ impl<P: Peer> Call<'_, P> {
         let mut answers = Map::new();
         let mut missing = Map::new();
         for question in questions {
-            let needed = question.method.split('/').next().unwrap_or_default();
-            self.requires(needed)?;
+            self.requires(question.capability())?;
             let answer = match (self.answers.get(question.key), self.session) {
                 (Some(answer), _) => Some(answer.clone()),
                 (None, Some(_)) => {
@@ -233,17 +247,24 @@ impl<P: Peer> Call<'_, P> {
             };
             match answer {
                 Some(answer) => drop(answers.insert(question.key.to_owned(), answer)),
-                None => {
-                    let request = json!({ "method": question.method, "params": question.params });
-                    missing.insert(question.key.to_owned(), request);
-                }
+                None => missing.extend([question.into_request()]),
             }
         }
-        if missing.is_empty() {
-            return Ok(answers);
+        if missing.is_empty() { Ok(answers) } else { Err(self.needs(missing)) }
+    }
+
+    /// Asks the client one thing, and believes no answer that comes without the state of the question.
+    pub(super) async fn ask_sealed(&self, question: Question) -> Outcome {
+        if self.session.is_none() && !self.is_sealed {
+            self.requires(question.capability())?;
+            return Err(self.needs(Map::from_iter([question.into_request()])));
         }
-        let state = self.demo.seal.close(&self.context(), &self.answers);
-        Err(Stop::NeedsInput { requests: missing, state })
+        self.ask(question).await
+    }
+
+    /// Ends the round.
+    fn needs(&self, requests: Map<String, Value>) -> Stop {
+        Stop::NeedsInput { requests, state: self.demo.seal.close(&self.context(), &self.answers) }
     }
 
     /// What a state is bound to: it is worth nothing with another request, or for somebody else.
@@ -252,24 +273,27 @@ impl<P: Peer> Call<'_, P> {
         Context { principal: self.principal, what: json!([self.method, params["name"], params["arguments"]]) }
     }
 
-    /// Takes what the client has answered in this round and in those before. Each round's question comes with a state;
-    /// answers without one are answers to nothing.
+    /// Takes what the client has answered in this round and in those before. Where no round came before, it may know
+    /// by itself what it will be asked.
     pub(super) fn take_answers(&mut self) -> Result<(), Stop> {
         if self.session.is_some() {
             return Ok(());
         }
-        let state = match &self.params["requestState"] {
-            Value::Null => return Ok(()),
-            state => state.as_str().and_then(|state| self.demo.seal.open(&self.context(), state)),
-        };
-        self.answers = state.ok_or_else(|| Fault::params("requestState is not valid here"))?;
+        match &self.params["requestState"] {
+            Value::Null => {}
+            state => {
+                let opened = state.as_str().and_then(|state| self.demo.seal.open(&self.context(), state));
+                self.answers = opened.ok_or_else(|| Fault::params("requestState is not valid here"))?;
+                self.is_sealed = true;
+            }
+        }
         match &self.params["inputResponses"] {
             Value::Null => Ok(()),
-            Value::Object(new) => {
+            Value::Object(new) if new.values().all(Value::is_object) => {
                 self.answers.extend(new.clone());
                 Ok(())
             }
-            _ => Err(Fault::params("inputResponses must be an object")),
+            _ => Err(Fault::params("inputResponses must be an object of objects")),
         }
     }
 }

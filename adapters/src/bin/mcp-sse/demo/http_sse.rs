@@ -124,6 +124,7 @@ async fn answer(demo: &Demo, client: &Client, conversation: &Conversation, reque
         params: &value["params"],
         mirrored: &[],
         answers: Map::new(),
+        is_sealed: false,
     };
     match respond(&mut call, id).await {
         Some(response) => client.say(response).await,

@@ -42,17 +42,13 @@ pub(super) async fn call<P: Peer>(call: &Call<'_, P>, name: &str) -> Option<Outc
     let outcome = match name {
         "test_sampling" => sampling(call).await,
         "test_elicitation" => elicitation(call).await,
-        "test_elicitation_sep1034_defaults" => {
-            form(call, "Please review these values", defaults()).await
-        }
+        "test_elicitation_sep1034_defaults" => form(call, "Please review these values", defaults()).await,
         "test_elicitation_sep1330_enums" => form(call, "Please choose", choices()).await,
         "test_streaming_elicitation" => {
             call.progress(1, 2, None).await;
             form(call, "Shall this go on?", json!({ "ok": { "type": "boolean" } })).await
         }
-        "test_missing_capability" => {
-            call.requires("sampling").map(|()| text("The client has a model."))
-        }
+        "test_missing_capability" => call.requires("sampling").map(|()| text("The client has a model.")),
         "test_input_required_result_elicitation" => hello(call).await,
         "test_input_required_result_sampling" => {
             let question = sample("capital_question", "What is the capital of France?", 100);
@@ -104,8 +100,7 @@ async fn hello<P: Peer>(call: &Call<'_, P>) -> Outcome {
 
 async fn confirm<P: Peer>(call: &Call<'_, P>) -> Outcome {
     let properties = json!({ "ok": { "type": "boolean" } });
-    let answer = call.ask(elicit("confirm", "Please confirm", properties, &["ok"])).await?;
-    // Without a state that is ours there would be no answer here.
+    let answer = call.ask_sealed(elicit("confirm", "Please confirm", properties, &["ok"])).await?;
     Ok(text(format!("state-ok: {}", filled(&answer))))
 }
 

@@ -10,12 +10,9 @@ use super::inquiries::elicit;
 const WORDS: [&str; 4] = ["hello", "hey", "test value", "world"];
 
 pub(super) fn list<P>(call: &Call<'_, P>) -> Value {
-    let argument = |name: &str, description: &str| {
-        json!({ "name": name, "description": description, "required": true })
-    };
-    let prompt = |name: &str, description: &str, arguments: Vec<Value>| {
-        json!({ "name": name, "description": description, "arguments": arguments })
-    };
+    let argument =
+        |name: &str, description: &str| json!({ "name": name, "description": description, "required": true });
+    let prompt = |name: &str, description: &str, arguments: Vec<Value>| json!({ "name": name, "description": description, "arguments": arguments });
     let mut prompts = vec![
         prompt("test_simple_prompt", "A text", vec![]),
         prompt(
@@ -53,8 +50,7 @@ pub(super) async fn get<P: Peer>(call: &Call<'_, P>) -> Outcome {
         "test_prompt_with_image" => vec![image(), text("Please analyze the image above.")],
         "test_input_required_result_prompt" => {
             let field = json!({ "context": { "type": "string" } });
-            let question =
-                elicit("user_context", "What context should the prompt use?", field, &["context"]);
+            let question = elicit("user_context", "What context should the prompt use?", field, &["context"]);
             let answer = call.ask(question).await?;
             let context = answer["content"]["context"].as_str().unwrap_or("(none)");
             vec![text(&format!("In the context of: {context}"))]

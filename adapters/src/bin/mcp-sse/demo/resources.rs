@@ -12,9 +12,7 @@ const TEXT: &str = "test://static-text";
 const BINARY: &str = "test://static-binary";
 
 pub(super) fn list() -> Value {
-    let resource = |uri: &str, name: &str, description: &str, mime_type: &str| {
-        json!({ "uri": uri, "name": name, "description": description, "mimeType": mime_type })
-    };
+    let resource = |uri: &str, name: &str, description: &str, mime_type: &str| json!({ "uri": uri, "name": name, "description": description, "mimeType": mime_type });
     json!({ "resources": [
         resource(TEXT, "static-text", "A text that never changes", "text/plain"),
         resource(BINARY, "static-binary", "An image that never changes", "image/png"),

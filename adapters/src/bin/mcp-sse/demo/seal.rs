@@ -45,7 +45,8 @@ impl Seal {
     }
 
     fn close_until(&self, context: &Context<'_>, answers: &Map<String, Value>, until: Duration) -> String {
-        let text = json!({ "for": context.digest(), "until": until.as_secs(), "answers": answers }).to_string();
+        let text =
+            json!({ "for": context.digest(), "until": until.as_secs(), "answers": answers }).to_string();
         format!("{}.{text}", hex(&self.mac(&text).finalize().into_bytes()))
     }
 

@@ -54,6 +54,7 @@ fn ask(demo: &Demo, client: &Client, session: Option<&Conversation>, method: &st
         params: &params,
         mirrored: &[],
         answers: Map::new(),
+        is_sealed: false,
     };
     let response = respond(&mut call, "7").now_or_never().unwrap().unwrap();
     serde_json::from_str(response.as_str()).unwrap()

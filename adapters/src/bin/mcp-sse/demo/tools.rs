@@ -33,9 +33,9 @@ pub(super) fn list<P>(call: &Call<'_, P>) -> Value {
     let all = [basics::tools(), contents::tools(), inquiries::tools(), mirror::tools()];
     let changing = call.demo.has_dynamic_tool().then(contents::dynamic_tool);
     let all = all.into_iter().flatten().chain(changing);
-    let listed = all.map(|tool| {
-        json!({ "name": tool.name, "description": tool.description, "inputSchema": tool.schema })
-    });
+    let listed = all.map(
+        |tool| json!({ "name": tool.name, "description": tool.description, "inputSchema": tool.schema }),
+    );
     json!({ "tools": listed.collect::<Vec<_>>() })
 }
 
