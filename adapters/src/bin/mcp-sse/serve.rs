@@ -15,12 +15,13 @@ use async_signal::{Signal, Signals};
 use futures_channel::oneshot;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::StreamExt;
+use sansio_sse::mcp::{Revisions, StreamableConfig};
 use sansio_sse_adapters::{Runtime, Server, Service, SmolRuntime};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::bridge::Bridge;
-use crate::demo;
+use crate::demo::Demo;
 use crate::options::{InForce, LogFormat, RuntimeName, ServeOptions, Settings};
 
 type Failed = Box<dyn Error>;
@@ -126,7 +127,12 @@ fn service(options: &ServeOptions, settings: Settings) -> Result<Service, Failed
         .sessions(settings.sessions)
         .max_connections(settings.max_connections);
     let service = match options.command.split_first() {
-        None => service.http_sse("/sse", settings.http_sse, demo::serve),
+        None => {
+            let demo = Demo::new(Revisions::all())?;
+            let endpoint = Demo::settings(StreamableConfig::default());
+            let service = service.mcp("/mcp", endpoint, demo.mcp());
+            service.http_sse("/sse", settings.http_sse, move |session| Arc::clone(&demo).serve(session))
+        }
         Some((program, arguments)) => {
             let bridge = Arc::new(Bridge {
                 program: program.clone(),
