@@ -333,11 +333,12 @@ impl Endpoint {
 
     /// The application lets go of a session.
     pub(super) fn end_session(&self, session: &SessionId) {
-        let gone = self.run(|inner, now| {
+        let (gone, waiting) = self.run(|inner, now| {
             inner.machine.end_session(now, session);
             (inner.sessions.remove(session), inner.stop_waiting(&Outlet::Session(session.clone())))
         });
         drop(gone);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Says something until there is room for it.
@@ -403,13 +404,13 @@ impl Endpoint {
             inner.machine.let_go(now, call);
             inner.forget(call, session)
         });
-        drop(waiting);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// A request is answered.
     pub(super) fn answered(&self, call: CallId, session: Option<&SessionId>) {
         let waiting = self.lock().forget(call, session);
-        drop(waiting);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// The id of a new request of the server, to which somebody waits for the response.
@@ -459,6 +460,7 @@ impl Endpoint {
 }
 
 impl Inner {
+    /// A request is over: whoever asked the client something on its stream has waited in vain.
     fn forget(&mut self, call: CallId, session: Option<&SessionId>) -> Vec<Waker> {
         if let Some(application) = session.and_then(|session| self.sessions.get_mut(session)) {
             application.calls.remove(&call);
