@@ -12,8 +12,8 @@ use futures_util::task::AtomicWaker;
 use sansio_sse::Tick;
 use sansio_sse::http1::{RequestHead, Response};
 use sansio_sse::mcp::{
-    Answer, BodyDecision, CallId, ExchangeId, Incoming, Message, NotSent, Outlet, Post, SessionId,
-    Streamable, StreamableEnd, StreamableEvent,
+    Answer, BodyDecision, CallId, ExchangeId, Incoming, Message, MessageKind, NotSent, Outlet, Post,
+    SessionId, Streamable, StreamableEnd, StreamableEvent,
 };
 
 use super::Mcp;
@@ -371,6 +371,14 @@ impl Endpoint {
             let Some(said) = message.take() else { return Poll::Pending };
             let outlet = inner.machine.outlet(session, &said);
             match (inner.machine.relay(now, session, said), outlet) {
+                (Err(NotSent::Full(dropped)), Some(outlet)) if !inner.machine.is_heard(&outlet) => {
+                    // The application has one mouth: it must not wait for ever for a client that may never come.
+                    tracing::warn!(%session, bytes = dropped.len(), "nobody reads, and no room is left: dropped");
+                    if let (MessageKind::Response, Outlet::Call(call)) = (dropped.kind(), outlet) {
+                        inner.machine.let_go(now, call);
+                    }
+                    Poll::Ready(Ok(()))
+                }
                 (Err(NotSent::Full(back)), Some(outlet)) => {
                     *message = Some(back);
                     inner.wait(&outlet, cx.waker());

@@ -20,7 +20,8 @@ use crate::SessionClosed;
 /// whose token it names; what tells of changed lists and resources to the session's own stream. Anything
 /// else goes to the stream of the one request that is being worked on, since many clients listen there and nowhere
 /// else; while there are several or none, to the session's own stream. A response to a request that is no longer
-/// worked on is dropped.
+/// worked on is dropped. So is, with a warning, what finds no room on a stream that nobody reads: its application speaks
+/// with one mouth, and all other requests would wait for a client that may never come.
 ///
 /// As a stream it ends when the session does. Dropping it ends the session: what was said before still goes out.
 pub struct MessageSession {

@@ -38,7 +38,7 @@ pub enum StreamableEvent {
     Answer(ExchangeId),
     /// The stream of an exchange is to be [filled](super::Streamable::fill), which may also end it.
     Fill(ExchangeId),
-    /// There is room again, where something was refused for want of it.
+    /// Where something was refused for want of room, there is some again; or nobody reads there any more.
     Room(Outlet),
     /// The client closed the response to a request, which cancels it: nothing can be said to it any more
     /// (2026-07-28, Cancellation).

@@ -80,6 +80,17 @@ impl Streamable {
         }
     }
 
+    /// Whether a response is there that somebody may read what is said there from. While there is none, what is said
+    /// waits, as far as there is room.
+    #[must_use]
+    pub fn is_heard(&self, outlet: &Outlet) -> bool {
+        let channel = match outlet {
+            Outlet::Call(call) => self.calls.get(call).map(|call| call.channel),
+            Outlet::Session(session) => self.sessions.get(session).map(|session| session.own),
+        };
+        channel.and_then(|channel| self.channels.get(&channel)).is_some_and(|found| found.attached.is_some())
+    }
+
     /// Whether there is a stream for what belongs to a request, or may be one.
     fn can_speak(&self, call: &Call) -> bool {
         let channel = self.channels.get(&call.channel);
