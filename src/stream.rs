@@ -522,23 +522,28 @@ impl EventStream {
     /// The next deadline and why there is one.
     #[must_use]
     pub fn deadline(&self) -> Option<(Tick, Wake)> {
-        let life = match &self.life {
+        let mut next = match &self.life {
             Life::Open => self.config.max_lifetime().map(|lifetime| (self.opened + lifetime, Wake::Lifetime)),
             Life::Draining { until, .. } => Some((*until, Wake::Drain)),
             Life::Closed(_) => return None,
         };
-        let waiting = match self.queue.oldest() {
-            Some(oldest) => {
-                let stall = self.config.stall_after().map(|after| (self.progress + after, Wake::Stall));
-                let lag = self.config.lag_after().map(|after| (oldest + after, Wake::Lag));
-                [stall, lag]
-            }
-            None => {
-                let every = self.config.keep_alive().every().filter(|_| self.keep_alive);
-                [every.map(|every| (self.spoke + every, Wake::KeepAlive)), None]
+        let mut also = |since: Tick, after: Option<Duration>, wake| {
+            if let Some(after) = after {
+                let at = since + after;
+                if next.is_none_or(|(next, _)| at < next) {
+                    next = Some((at, wake));
+                }
             }
         };
-        life.into_iter().chain(waiting.into_iter().flatten()).min_by_key(|(at, _)| *at)
+        match self.queue.oldest() {
+            Some(oldest) => {
+                also(self.progress, self.config.stall_after(), Wake::Stall);
+                also(oldest, self.config.lag_after(), Wake::Lag);
+            }
+            None if self.keep_alive => also(self.spoke, self.config.keep_alive().every(), Wake::KeepAlive),
+            None => {}
+        }
+        next
     }
 
     /// What is still accepted; nothing once it is finishing.

@@ -9,8 +9,10 @@
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
 
-use sansio_sse::{Decoded, Decoder, Frame};
+use sansio_sse::{Decoded, Decoder, EventStream, Frame, Framing, Step, StreamConfig, Tick, Topic};
 
 /// What is counted, and how many pieces of work it is: one figure is instructions a piece.
 type Work = (Box<dyn FnMut()>, usize);
@@ -18,7 +20,7 @@ type Work = (Box<dyn FnMut()>, usize);
 /// A name, and what prepares the work.
 type Entry = (&'static str, fn() -> Work);
 
-const WORKS: [Entry; 10] = [
+const WORKS: [Entry; 13] = [
     ("encode a token into a buffer", || encode(token)),
     ("encode JSON-RPC into a buffer", || encode(json_rpc)),
     ("encode JSON-RPC as a frame", encode_shared),
@@ -29,6 +31,9 @@ const WORKS: [Entry; 10] = [
     ("decode an event of twenty lines", || decode(100, usize::MAX, lines)),
     ("decode an event of 64 KiB", || decode(4, usize::MAX, large)),
     ("decode an event of 64 KiB in pieces of 1460 bytes", || decode(4, 1460, large)),
+    ("send an event, one at a time", || send(1)),
+    ("send an event, 100 at a time", || send(100)),
+    ("publish a message to one of 1,000 streams", publish),
 ];
 
 fn main() {
@@ -121,4 +126,57 @@ fn decode(events: usize, piece: usize, text: fn(usize) -> String) -> Work {
         assert_eq!(seen, events);
     };
     (Box::new(work), events)
+}
+
+fn stream(now: Tick, config: &Arc<StreamConfig>) -> EventStream {
+    EventStream::with_head(now, Arc::clone(config), Box::default(), Framing::Chunked)
+}
+
+/// What a driver does: takes all that is offered, and tells the stream.
+fn write(now: Tick, stream: &mut EventStream) {
+    if let Step::Run { bytes, wake_at, .. } = stream.poll() {
+        let written = bytes.pieces().map(|piece| black_box(piece).len()).sum();
+        black_box(wake_at);
+        stream.handle_wrote(now, written);
+    }
+}
+
+/// push, poll, handle_wrote.
+fn send(at_once: usize) -> Work {
+    let texts: Vec<String> = (0..1000).map(json_rpc).collect();
+    let pieces = texts.len();
+    let mut now = Tick::ZERO;
+    let mut stream = stream(now, &Arc::default());
+    let work = move || {
+        for texts in texts.chunks(at_once) {
+            now = now + Duration::from_micros(10);
+            for text in texts {
+                assert_eq!(stream.push_event(now, Frame::builder().data(text)), Ok(()));
+            }
+            write(now, &mut stream);
+        }
+    };
+    (Box::new(work), pieces)
+}
+
+/// publish once; then fill, poll, handle_wrote for each stream.
+fn publish() -> Work {
+    let text = json_rpc(7);
+    let mut now = Tick::ZERO;
+    let mut topic = Topic::new(7, Default::default());
+    let config = Arc::default();
+    let mut streams: Vec<_> = (0..1000).map(|_| stream(now, &config)).collect();
+    for stream in &mut streams {
+        assert_eq!(stream.follow(now, &topic, None), Ok(()));
+    }
+    let pieces = streams.len();
+    let work = move || {
+        now = now + Duration::from_micros(10);
+        topic.publish(now, &Frame::message(&text));
+        for stream in &mut streams {
+            assert!(stream.fill(now, &mut topic));
+            write(now, stream);
+        }
+    };
+    (Box::new(work), pieces)
 }

@@ -5,6 +5,7 @@
 //! one is a waker in its list.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::OccupiedEntry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -61,7 +62,7 @@ impl Alarms {
         loop {
             let mut inner = self.lock();
             let first = inner.due.first_entry().filter(|first| *first.key() <= now);
-            let Some(first) = first.map(|first| first.remove()) else { return };
+            let Some(first) = first.map(OccupiedEntry::remove) else { return };
             drop(inner);
             first.wakers.into_iter().flatten().for_each(Waker::wake);
         }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use sansio_sse::{EventId, Frame, TopicConfig};
 
 use crate::runtime::Clock;
+use crate::sync::{Counted, Mutex, MutexGuard};
 
 /// Publishes frames to the streams that [follow](crate::EventSender::follow) it. Clones publish to the same ones; when
 /// the last is dropped, those streams finish.
@@ -32,7 +33,7 @@ use crate::runtime::Clock;
 /// ```
 #[derive(Clone)]
 pub struct Topic {
-    held: Arc<Held>,
+    held: Counted<Held>,
 }
 
 struct Held(Arc<Log>);
@@ -65,7 +66,7 @@ impl Topic {
     pub fn with_id(id: u64, config: TopicConfig) -> Topic {
         let topic = sansio_sse::Topic::new(id, config);
         let inner = Inner { topic, parked: Parked::default(), due: Vec::new() };
-        Topic { held: Arc::new(Held(Arc::new(Log { clock: Clock::start(), inner: Mutex::new(inner) }))) }
+        Topic { held: Counted::new(Held(Arc::new(Log { clock: Clock::start(), inner: Mutex::new(inner) }))) }
     }
 
     /// Publishes a frame. Gives back the id that clients see.
@@ -142,7 +143,8 @@ impl Log {
         due.extend(parked.take());
         let woken: Vec<_> = due[first..].iter().step_by(SHARE).map(Arc::clone).collect();
         drop(inner);
-        if !woken.iter().fold(false, |any, follower| follower.wake() || any) {
+        let awake = woken.iter().filter(|follower| follower.wake()).count();
+        if awake == 0 {
             self.pass_on();
         }
         result
@@ -159,7 +161,7 @@ impl Log {
         let mut inner = self.lock();
         let all = fill(&mut inner.topic);
         if all {
-            inner.parked.park(seat, || follower());
+            inner.parked.park(seat, follower);
         }
         all
     }

@@ -30,8 +30,10 @@ use loom::future::block_on;
 use loom::model::Builder;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use sansio_sse::{Close, CloseReason, Disconnect, EventStream, Frame, KeepAlive, PushError, StreamConfig};
-use sansio_sse_adapters::{Clock, Driver, EventSender, Timer, drive};
+use sansio_sse::{
+    Close, CloseReason, Disconnect, EventStream, Frame, KeepAlive, PushError, StreamConfig, TopicConfig,
+};
+use sansio_sse_adapters::{Clock, Driver, EventSender, Timer, Topic, drive};
 
 #[test]
 fn finish_while_a_sender_sends_keeps_what_was_accepted() {
@@ -181,6 +183,54 @@ fn peer_that_leaves_is_seen_by_all() {
 }
 
 /// One thread sends, another closes and waits for the end, a third drives.
+#[test]
+fn followers_get_what_is_published_and_finish_with_the_topic() {
+    explore("two streams follow a topic", || {
+        let topic = Topic::with_id(7, TopicConfig::default());
+        let streams = [(); 2].map(|()| follow(&topic));
+        let wires = streams.each_ref().map(|(wire, _)| wire.clone());
+        let drivers = streams.map(|(_, driver)| thread::spawn(move || block_on(driver)));
+        topic.publish(&frame("a", 0));
+        topic.publish(&frame("a", 1));
+        drop(topic);
+        for driver in drivers {
+            let close = driver.join().unwrap();
+            assert_eq!((close.reason, close.undelivered), (CloseReason::Finished, 0));
+        }
+        wires.iter().for_each(|wire| assert_eq!(wire.delivered("a"), ["a0", "a1"]));
+    });
+}
+
+#[test]
+fn follower_that_is_dropped_costs_the_other_nothing() {
+    for polls in 0..3 {
+        explore(&format!("one of two followers is dropped after {polls} polls"), move || {
+            let topic = Topic::with_id(7, TopicConfig::default());
+            let (_, mut leaves) = follow(&topic);
+            let (wire, stays) = follow(&topic);
+            let stays = thread::spawn(move || block_on(stays));
+            let publisher = thread::spawn(move || {
+                topic.publish(&frame("a", 0));
+                drop(topic);
+            });
+            for _ in 0..polls {
+                block_on(once(&mut leaves));
+            }
+            drop(leaves);
+            publisher.join().unwrap();
+            assert_eq!(stays.join().unwrap().reason, CloseReason::Finished);
+            assert_eq!(wire.delivered("a"), ["a0"]);
+        });
+    }
+}
+
+/// A stream that follows a topic, and needs no sender.
+fn follow(topic: &Topic) -> (Wire, Driver<EventStream, Never>) {
+    let (wire, driver, events) = begin(Wire::default(), ROOMY);
+    events.follow(topic, None).unwrap();
+    (wire, driver)
+}
+
 fn close_while_a_sender_sends(close: fn(&EventSender), reason: CloseReason) {
     explore(&format!("a sender sends while the stream is {reason}"), move || {
         let (wire, driver, events) = begin(Wire::default(), ROOMY);
@@ -223,7 +273,7 @@ const ROOMY: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
 /// A stream without clocks, except for the drain's, and with room for so many frames.
-fn begin(wire: Wire, frames: NonZeroUsize) -> (Wire, Driver<EventStream, Wire, Never>, EventSender) {
+fn begin(wire: Wire, frames: NonZeroUsize) -> (Wire, Driver<EventStream, Never>, EventSender) {
     let clock = Clock::start();
     let config = StreamConfig::builder()
         .keep_alive(KeepAlive::Off)
@@ -304,7 +354,7 @@ impl Wire {
     fn delivered(&self, whose: &str) -> Vec<String> {
         let written = String::from_utf8(self.0.lock().unwrap().written.clone()).unwrap();
         let frames = written.split_inclusive("\n\n").filter_map(|frame| frame.strip_suffix("\n\n"));
-        let data = frames.map(|frame| frame.strip_prefix("data: ").unwrap());
+        let data = frames.map(|frame| frame.split_once("data: ").unwrap().1);
         data.filter(|data| data.starts_with(whose)).map(String::from).collect()
     }
 }

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::{HttpSse, Message, MessageError, PostError, PostOutcome, SessionId, streamable};
 use crate::access::{AccessError, AccessRules};
-use crate::http1::{RequestHead, Response, Version, stream_head};
+use crate::http1::{Behind, RequestHead, Response, Version, stream_head};
 use crate::{EventId, Framing, media_type};
 
 /// What clients are asked to wait after a 503.
@@ -224,7 +224,10 @@ impl Routes {
             Version::Http10 => Framing::Raw,
         };
         // No header is refused: all are constants, but for an origin that has been parsed.
-        (stream_head(head.version(), &headers).unwrap_or_default().into_boxed_slice(), framing)
+        (
+            stream_head(head.version(), Behind::KeepAlive, &headers).unwrap_or_default().into_boxed_slice(),
+            framing,
+        )
     }
 
     /// The request's origin, if it is one that was configured.

@@ -16,7 +16,10 @@ use crate::{EventId, Frame, LineEnd, Tick, envelope};
 const COPIED: usize = 1024;
 
 /// A part that has come to this many bytes grows no further, so that its memory is given back in time.
-const PART: usize = 16 * 1024;
+const PART: usize = 64 * 1024;
+
+/// A queue through which more than this many bytes have gone before it was empty again keeps one part's memory.
+const BUSY: usize = 4 * 1024;
 
 /// How the frames of a response are delimited from the connection (RFC 9112 §7.1, §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -124,6 +127,8 @@ pub(super) struct Queue {
     begun: usize,
     /// Bytes that wait.
     len: usize,
+    /// Bytes that were queued since it was empty.
+    gone_through: usize,
     /// Entries that count against the limit and in the close.
     accepted: usize,
     framing: Framing,
@@ -139,6 +144,7 @@ impl Queue {
             marks: VecDeque::new(),
             begun: 0,
             len: 0,
+            gone_through: 0,
             accepted: 0,
             framing,
             line_end,
@@ -284,6 +290,7 @@ impl Queue {
     /// The last `len` bytes that were queued are an entry.
     fn mark(&mut self, queued_at: Tick, kind: Kind, len: usize) {
         self.accepted += usize::from(kind.is_accepted());
+        self.gone_through += len;
         self.marks.push_back(Mark { len, kind, queued_at });
     }
 
@@ -321,14 +328,28 @@ impl Queue {
                 }
             }
             if step == rest {
-                self.front = self.rest.pop_front().unwrap_or(Part::EMPTY);
-                self.taken = self.front.begin();
+                match self.rest.pop_front() {
+                    Some(next) => {
+                        self.taken = next.begin();
+                        self.front = next;
+                    }
+                    None => self.rest_empty(),
+                }
             }
         }
-        if self.is_empty() {
-            self.clear(); // The memory goes back: a stream may be idle for hours.
-        }
         taken
+    }
+
+    /// All is taken. The memory goes back, for a stream may be idle for hours; but not in the middle of work: then it
+    /// goes back behind the first few bytes that stand alone, such as a keep-alive.
+    fn rest_empty(&mut self) {
+        match &mut self.front {
+            Part::Own(bytes) if self.gone_through > BUSY => {
+                bytes.clear();
+                (self.taken, self.gone_through) = (0, 0);
+            }
+            Part::Own(_) | Part::Shared(_) | Part::Run { .. } => self.clear(),
+        }
     }
 
     /// Bytes up to the end of the first entry.
@@ -345,10 +366,12 @@ impl Queue {
     }
 }
 
-/// Makes room for an entry. A part's second one says that there will be more: then it is made once for all.
+/// Makes room for an entry: just enough for one that stands alone.
 fn make_room(out: &mut Vec<u8>, len: usize) {
-    if out.capacity() - out.len() < len {
-        out.reserve_exact(if out.is_empty() { len } else { len.max(PART + COPIED - out.len().min(PART)) });
+    if out.capacity() == 0 {
+        out.reserve_exact(len);
+    } else {
+        out.reserve(len);
     }
 }
 

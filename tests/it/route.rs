@@ -351,6 +351,23 @@ fn with_paths(access: AccessRules) -> Routes {
     Routes::new(access).http_sse("/sse", &HttpSse::default()).events("/events").events("/other")
 }
 
+#[test]
+fn applications_own_requests_have_their_method() {
+    let routes = Routes::new(AccessRules::loopback()).request("GET", "/health").request("POST", "/publish");
+    for (request, expected) in [
+        ("GET /health", "request 0"),
+        ("GET /health?deep=1", "request 0"),
+        ("POST /publish", "request 1"),
+        ("GET /publish", "405 Allow: POST"),
+        ("POST /health", "405 Allow: GET"),
+        ("GET /", "404"),
+    ] {
+        assert_eq!(outcome(&routes, request, ""), expected, "{request}");
+    }
+    let foreign = "Origin: https://evil.example\r\n";
+    assert_eq!(outcome(&routes, "POST /publish", foreign), "403", "who may ask is decided for them as well");
+}
+
 fn parse(raw: &str) -> RequestHead {
     RequestHead::parse(HeadLimits::default(), &mut raw.as_bytes()).unwrap().unwrap()
 }

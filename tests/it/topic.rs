@@ -200,16 +200,21 @@ fn limits_hold_and_the_newest_frame_stays() {
 }
 
 #[test]
-fn a_finished_stream_takes_nothing_more() {
+fn a_stream_that_finishes_says_first_what_its_topic_has() {
     let mut topic = Topic::new(TOPIC, TopicConfig::default());
-    let mut stream = stream(Framing::Raw);
+    let mut stream = stream(Framing::Chunked);
     stream.follow(at(0), &topic, None).unwrap();
-    stream.push(at(0), Frame::message("last words")).unwrap();
-    stream.finish(at(0));
-    topic.publish(at(1), &frame(1));
-    assert!(stream.fill(at(1), &mut topic));
-    assert_eq!(offered(&stream), b"data: last words\n\n");
+    publish(&mut topic, 1..=2, |_| 0);
+    stream.finish(at(1));
     assert!(matches!(stream.push(at(1), frame(1)), Err(PushError::Closed(_))));
+    assert!(stream.closed().is_none(), "the topic has something for it");
+    let wire = drain(at(2), &mut stream, &mut topic);
+    let chunk = |n| format!("{:x}\r\n{}\r\n", expected(n).len(), expected(n));
+    assert_eq!(wire, (chunk(1) + &chunk(2) + "0\r\n\r\n").into_bytes());
+    assert_eq!(stream.closed().expect("closed").reason, CloseReason::Finished);
+    topic.publish(at(3), &frame(3));
+    assert!(stream.fill(at(3), &mut topic));
+    assert_eq!(offered(&stream), b"", "nothing behind its end");
 }
 
 #[test]

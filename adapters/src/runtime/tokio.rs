@@ -39,9 +39,30 @@ impl Timer for TokioTimer {
     }
 }
 
-/// A tokio socket as the futures traits know one, vectored writes included.
+/// A tokio socket as the futures traits know one, vectored writes included. Writes ask the socket before the runtime:
+/// it nearly always takes them, and what the runtime knows of its readiness is far away in memory.
 #[derive(Debug)]
 pub struct TokioIo(TcpStream);
+
+/// What the socket says at once; `None` if the runtime is to be asked, which wakes when the socket takes more.
+#[cfg(target_os = "linux")]
+fn send(socket: &TcpStream, bufs: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
+    use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+
+    let sent = match bufs {
+        [buf] => send(socket, buf, SendFlags::NOSIGNAL),
+        _ => sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL),
+    };
+    match sent {
+        Err(rustix::io::Errno::AGAIN) => None,
+        sent => Some(sent.map_err(io::Error::from)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send(_: &TcpStream, _: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
+    None
+}
 
 impl AsyncRead for TokioIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -53,7 +74,12 @@ impl AsyncRead for TokioIo {
 
 impl AsyncWrite for TokioIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        match SockRef::from(&self.0).send(buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Pin::new(&mut self.0).poll_write(cx, buf)
+            }
+            sent => Poll::Ready(sent),
+        }
     }
 
     fn poll_write_vectored(
@@ -61,7 +87,10 @@ impl AsyncWrite for TokioIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        match send(&self.0, bufs) {
+            Some(sent) => Poll::Ready(sent),
+            None => Pin::new(&mut self.0).poll_write_vectored(cx, bufs),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

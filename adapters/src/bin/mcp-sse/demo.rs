@@ -6,6 +6,7 @@ mod call;
 mod contents;
 mod http_sse;
 mod inquiries;
+mod jobs;
 mod methods;
 mod mirror;
 mod prompts;
@@ -13,6 +14,7 @@ mod questions;
 mod resources;
 mod seal;
 mod streamable;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -20,14 +22,16 @@ mod tools;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use sansio_sse::mcp::{Offer, Revisions, StreamableConfig};
+use sansio_sse::mcp::{AnswerMode, Offer, Revisions, StreamableConfig};
 use sansio_sse_adapters::{Mcp, Session};
 
 use self::seal::Seal;
+use self::tasks::Tasks;
 
 /// What all sessions and requests of the demo share.
 pub(crate) struct Demo {
     seal: Seal,
+    tasks: Tasks,
     revisions: Revisions,
     has_dynamic_tool: AtomicBool,
     has_dynamic_prompt: AtomicBool,
@@ -39,6 +43,7 @@ impl Demo {
     pub(crate) fn new(revisions: Revisions) -> Result<Arc<Demo>, getrandom::Error> {
         Ok(Arc::new(Demo {
             seal: Seal::new()?,
+            tasks: Tasks::default(),
             revisions,
             has_dynamic_tool: AtomicBool::new(false),
             has_dynamic_prompt: AtomicBool::new(false),
@@ -62,10 +67,11 @@ impl Demo {
         )
     }
 
-    /// The settings of its endpoint, where they are its own: what changes here can be subscribed to.
+    /// The settings of its endpoint, where they are its own: what changes here can be subscribed to, and there is a
+    /// stream to be seen wherever there may be one.
     pub(crate) fn settings(config: StreamableConfig) -> StreamableConfig {
         let offer = Offer { tools: true, prompts: true, resources: false, resource_updates: true };
-        StreamableConfig { subscriptions: Some(offer), ..config }
+        StreamableConfig { answers: AnswerMode::Stream, subscriptions: Some(offer), ..config }
     }
 
     fn revisions(&self) -> Revisions {

@@ -85,7 +85,7 @@ impl Question {
         self.method.split('/').next().unwrap_or_default()
     }
 
-    fn into_request(self) -> (String, Value) {
+    pub(super) fn into_request(self) -> (String, Value) {
         (self.key.to_owned(), json!({ "method": self.method, "params": self.params }))
     }
 }
@@ -138,6 +138,15 @@ impl Fault {
     fn no_capability(needed: &str) -> Stop {
         let data = json!({ "requiredCapabilities": { needed: {} } });
         Fault::new(-32021, format!("the client has not declared {needed}"), Some(data))
+    }
+
+    pub(super) fn no_extension(needed: &str) -> Stop {
+        let data = json!({ "requiredCapabilities": { "extensions": { needed: {} } } });
+        Fault::new(-32021, format!("the client has not declared {needed}"), Some(data))
+    }
+
+    pub(super) fn internal(message: impl Into<String>) -> Stop {
+        Fault::new(-32603, message, None)
     }
 
     /// The client can't or won't do what was asked of it.

@@ -146,7 +146,7 @@ pub(super) fn elicit(key: &'static str, message: &str, properties: Value, requir
     Question { key, method: "elicitation/create", params }
 }
 
-fn who() -> Question {
+pub(super) fn who() -> Question {
     elicit("user_name", "What is your name?", json!({ "name": { "type": "string" } }), &["name"])
 }
 
@@ -166,7 +166,7 @@ fn said(answer: &Value) -> &str {
 }
 
 /// What the user did with a form.
-fn filled(answer: &Value) -> String {
+pub(super) fn filled(answer: &Value) -> String {
     let nothing = Value::Object(Map::new());
     let action = answer["action"].as_str().unwrap_or_default();
     format!("action={action}, content={}", answer.get("content").unwrap_or(&nothing))

@@ -4,6 +4,7 @@ use sansio_sse::mcp::{Message, Revision};
 use serde_json::{Value, json};
 
 use super::call::{Call, Fault, Outcome, Peer, Stop};
+use super::tasks::EXTENSION;
 use super::{prompts, resources, tools};
 
 /// How long a client may keep a list. Nothing here is secret, and what changes is announced.
@@ -59,6 +60,9 @@ async fn answer<P: Peer>(call: &Call<'_, P>) -> Outcome {
         "resources/unsubscribe" => resources::watch(call, false),
         "prompts/list" => Ok(prompts::list(call)),
         "prompts/get" => prompts::get(call).await,
+        "tasks/get" if call.session.is_none() => call.demo.tasks.get(call),
+        "tasks/update" if call.session.is_none() => call.demo.tasks.update(call),
+        "tasks/cancel" if call.session.is_none() => call.demo.tasks.cancel(call),
         "completion/complete" => prompts::complete(call),
         method => Err(Fault::no_method(method)),
     }
@@ -78,7 +82,9 @@ fn initialize<P>(call: &Call<'_, P>) -> Value {
 
 fn discover<P>(call: &Call<'_, P>) -> Value {
     let versions: Vec<_> = call.demo.revisions().newest_first().map(Revision::as_str).collect();
-    json!({ "supportedVersions": versions, "capabilities": capabilities(), "instructions": INSTRUCTIONS })
+    let mut capabilities = capabilities();
+    capabilities["extensions"] = json!({ EXTENSION: {} });
+    json!({ "supportedVersions": versions, "capabilities": capabilities, "instructions": INSTRUCTIONS })
 }
 
 const INSTRUCTIONS: &str = "Tools, resources and prompts to try a client against; nothing here is of use.";

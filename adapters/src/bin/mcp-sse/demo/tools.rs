@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, Fault, Outcome, Peer};
-use super::{basics, contents, inquiries, mirror};
+use super::{basics, contents, inquiries, jobs, mirror};
 
 /// A tool as it is listed.
 pub(super) struct Tool {
@@ -30,7 +30,7 @@ impl Tool {
 }
 
 pub(super) fn list<P>(call: &Call<'_, P>) -> Value {
-    let all = [basics::tools(), contents::tools(), inquiries::tools(), mirror::tools()];
+    let all = [basics::tools(), contents::tools(), inquiries::tools(), jobs::tools(), mirror::tools()];
     let changing = call.demo.has_dynamic_tool().then(contents::dynamic_tool);
     let all = all.into_iter().flatten().chain(changing);
     let listed = all.map(
@@ -43,13 +43,17 @@ pub(super) fn list<P>(call: &Call<'_, P>) -> Value {
 pub(super) async fn call<P: Peer>(call: &Call<'_, P>) -> Outcome {
     let Some(name) = call.params["name"].as_str() else { return Err(Fault::params("name must be a string")) };
     match name {
-        "echo" | "add" | "countdown" | "large" => basics::call(call, name).await,
-        "test_header" => mirror::call(call),
-        _ => match inquiries::call(call, name).await {
-            Some(outcome) => outcome,
-            None => contents::call(call, name).await,
-        },
+        "echo" | "add" | "countdown" | "large" => return basics::call(call, name).await,
+        "test_header" => return mirror::call(call),
+        _ => {}
     }
+    if let Some(outcome) = inquiries::call(call, name).await {
+        return outcome;
+    }
+    if let Some(outcome) = jobs::call(call, name).await {
+        return outcome;
+    }
+    contents::call(call, name).await
 }
 
 /// The result of a call that is one text.
