@@ -18,8 +18,7 @@ use futures_util::FutureExt;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use sansio_sse::http1::{Handover, RequestHead, Response};
 use sansio_sse::mcp::{
-    Answer, Attachment, OpenError, Post, Posted, Principal, Route, SessionId, SessionStream, StreamKind,
-    read_message,
+    Attachment, OpenError, Post, Posted, Principal, Route, SessionId, SessionStream, StreamKind, read_message,
 };
 use sansio_sse::{Admission, Disconnect, EventId, EventStream};
 use tracing::Instrument;
@@ -108,7 +107,8 @@ pub(crate) async fn serve<R: Runtime>(
                     }
                     Route::Streamable(_) => {
                         let Some(endpoint) = endpoint else { return }; // Not reached: the routes are of these.
-                        match streamable::head(endpoint, &head, principal) {
+                        let next = streamable::head(endpoint, &head, principal);
+                        match next.settled(endpoint, &mut http).await {
                             Next::Respond(response) => {
                                 log(peer, &head, &response);
                                 http.respond(&response);
@@ -117,13 +117,10 @@ pub(crate) async fn serve<R: Runtime>(
                                 wanted = Some(Wanted::Post(Arc::clone(endpoint), post));
                                 http.receive_body();
                             }
-                            Next::Wait(id) => match streamable::answer(endpoint, &mut http, id).await {
-                                Some(Answer::Response(response)) => http.respond(&response),
-                                Some(Answer::Stream(stream)) => {
-                                    return streamable::run::<R>(state, endpoint, http, id, *stream, place);
-                                }
-                                None => return,
-                            },
+                            Next::Stream(id, stream) => {
+                                return streamable::run::<R>(state, endpoint, http, id, *stream, place);
+                            }
+                            Next::Wait(_) | Next::Gone => return,
                         }
                     }
                 }
@@ -135,21 +132,16 @@ pub(crate) async fn serve<R: Runtime>(
                         answer(state, &mut http, request, &head, body, principal).await
                     }
                     Some(Wanted::Post(endpoint, post)) => {
-                        let id = match streamable::body::<R>(state, &endpoint, post, &body) {
+                        let next = streamable::body::<R>(state, &endpoint, post, &body);
+                        match next.settled(&endpoint, &mut http).await {
                             Next::Respond(response) => {
                                 log(peer, &head, &response);
                                 http.respond(&response);
-                                continue;
                             }
-                            Next::ReceiveBody(_) => return, // Not reached: it is received.
-                            Next::Wait(id) => id,
-                        };
-                        match streamable::answer(&endpoint, &mut http, id).await {
-                            Some(Answer::Response(response)) => http.respond(&response),
-                            Some(Answer::Stream(stream)) => {
+                            Next::Stream(id, stream) => {
                                 return streamable::run::<R>(state, &endpoint, http, id, *stream, place);
                             }
-                            None => return,
+                            Next::ReceiveBody(_) | Next::Wait(_) | Next::Gone => return,
                         }
                         continue;
                     }

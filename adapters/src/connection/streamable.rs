@@ -19,11 +19,30 @@ use crate::runtime::{Runtime, Timer};
 use crate::state::{Place, State};
 use crate::tasks::Kind;
 
-/// What becomes of a request, seen from its head.
+/// What becomes of a request, seen from its head or its body.
 pub(super) enum Next {
     Respond(Response),
     ReceiveBody(Post),
     Wait(ExchangeId),
+    Stream(ExchangeId, Box<EventStream>),
+    /// Nobody is there to be answered.
+    Gone,
+}
+
+impl Next {
+    /// Waits for an answer, if that is what is next.
+    pub(super) async fn settled<Io, T>(self, endpoint: &Endpoint, http: &mut Http<Io, T>) -> Next
+    where
+        Io: AsyncRead + AsyncWrite + Unpin,
+        T: Timer,
+    {
+        let Next::Wait(id) = self else { return self };
+        match answer(endpoint, http, id).await {
+            Some(Answer::Response(response)) => Next::Respond(response),
+            Some(Answer::Stream(stream)) => Next::Stream(id, stream),
+            None => Next::Gone,
+        }
+    }
 }
 
 pub(super) fn head(endpoint: &Endpoint, head: &RequestHead, principal: Principal) -> Next {
@@ -79,11 +98,7 @@ fn start_call<R: Runtime>(state: &Arc<State>, endpoint: &Arc<Endpoint>, incoming
 }
 
 /// Waits for an answer; `None` if the client has gone meanwhile.
-pub(super) async fn answer<Io, T>(
-    endpoint: &Endpoint,
-    http: &mut Http<Io, T>,
-    id: ExchangeId,
-) -> Option<Answer>
+async fn answer<Io, T>(endpoint: &Endpoint, http: &mut Http<Io, T>, id: ExchangeId) -> Option<Answer>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
     T: Timer,

@@ -5,5 +5,6 @@ mod answers;
 mod applications;
 mod client;
 mod ends;
+mod everywhere;
 mod resuming;
 mod stateless;

@@ -15,7 +15,7 @@ use crate::support::{Client, End, PATIENCE, TestRuntime, TestServer, on_every_ru
 on_every_runtime![
     a_shutdown_ends_streams_in_order_and_answers_what_has_begun,
     a_server_that_is_dropped_leaves_nothing_behind,
-    hurt_07_an_idle_session_ends_by_itself,
+    an_idle_session_ends_by_itself,
     requests_that_end_at_every_moment_leave_nothing,
     a_client_that_never_reads_is_closed_and_the_session_lives,
 ];
@@ -70,7 +70,7 @@ fn a_server_that_is_dropped_leaves_nothing_behind<R: TestRuntime>() {
     drop(waits);
 }
 
-fn hurt_07_an_idle_session_ends_by_itself<R: TestRuntime>() {
+fn an_idle_session_ends_by_itself<R: TestRuntime>() {
     let limits = StreamableLimits { idle_for: Duration::from_millis(150), ..StreamableLimits::default() };
     let config = StreamableConfig { limits, ..StreamableConfig::default() };
     let server = TestServer::start::<R>(with(config, Mcp::calls(echo)));
