@@ -74,7 +74,7 @@ fn start_call<R: Runtime>(state: &Arc<State>, endpoint: &Arc<Endpoint>, incoming
         }
         (Ok(_unanswered), None) => {}
         // The revision has none that a server must act on.
-        (Err(other), _) => tracing::debug!(method = other.message.method(), "a message without a session"),
+        (Err(message), _) => tracing::debug!(method = message.method(), "a message without a session"),
     }
 }
 

@@ -107,7 +107,8 @@ impl<T: Timer> Answering<T> {
         let is_due = self.signal.take();
         let mut inner = self.shared.lock();
         let speaking = &mut inner.machine;
-        if !is_due && !(self.again && speaking.has_written) {
+        let has_room = self.again && speaking.has_written;
+        if !(is_due || has_room) {
             return false;
         }
         speaking.has_written = false;

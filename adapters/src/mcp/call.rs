@@ -24,9 +24,9 @@ pub struct Call {
 }
 
 impl Call {
-    /// `None` for what wants no response.
-    pub(crate) fn new(endpoint: &Arc<Endpoint>, incoming: Incoming) -> Result<Call, Incoming> {
-        let Some(id) = incoming.call else { return Err(incoming) };
+    /// The request, or the message that is none.
+    pub(crate) fn new(endpoint: &Arc<Endpoint>, incoming: Incoming) -> Result<Call, Message> {
+        let Some(id) = incoming.call else { return Err(incoming.message) };
         let (endpoint, outlet) = (Arc::clone(endpoint), Outlet::Call(id));
         let sender = McpSender { endpoint, outlet, session: incoming.session.clone() };
         Ok(Call { id, incoming, sender, is_answered: false })

@@ -74,7 +74,7 @@ impl McpSession {
             let Some(incoming) = std::task::ready!(self.poll_take(cx)) else { return Poll::Ready(None) };
             let message = match Call::new(&self.endpoint, incoming) {
                 Ok(call) => return Poll::Ready(Some(Received::Request(call))),
-                Err(other) => other.message,
+                Err(message) => message,
             };
             match message.kind() {
                 // The endpoint has told the request of it.

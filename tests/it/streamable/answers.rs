@@ -57,10 +57,8 @@ fn as_soon_as_there_is_more_to_say_it_is_a_stream_that_the_response_ends() {
 #[test]
 fn a_streams_head_says_that_its_connection_ends_behind_it() {
     let mut endpoint = Streamable::new(AccessRules::loopback(), StreamableConfig::default());
-    let lines = format!(
-        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: a\r\n\r\n"
-    );
+    let lines = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: a\r\n\r\n";
     let head = RequestHead::parse(HeadLimits::default(), &mut lines.as_bytes()).unwrap().unwrap();
     let HeadDecision::ReceiveBody(post) = endpoint.handle_head(Tick::ZERO, &head, Principal::anonymous())
     else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sansio_sse::mcp::{Message, Revisions};
+use sansio_sse::mcp::{Message, Revision, Revisions};
 use serde_json::value::{RawValue, to_raw_value};
 
 type Object = BTreeMap<String, Box<RawValue>>;
@@ -70,7 +70,7 @@ pub(super) fn discovered(initialized: &Message, revisions: Revisions) -> Option<
     let mut message = object(initialized.as_str())?;
     let mut said = object(message.remove("result")?.get())?;
     let mut result = Object::new();
-    let versions: Vec<&str> = revisions.newest_first().map(|revision| revision.as_str()).collect();
+    let versions: Vec<&str> = revisions.newest_first().map(Revision::as_str).collect();
     result.insert("supportedVersions".to_owned(), to_raw_value(&versions).ok()?);
     result.insert(
         "capabilities".to_owned(),
