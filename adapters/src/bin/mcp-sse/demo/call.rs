@@ -112,46 +112,48 @@ pub(super) struct Fault {
 /// What a method comes to.
 pub(super) type Outcome = Result<Value, Stop>;
 
-impl Fault {
-    fn new(code: i32, message: impl Into<String>, data: Option<Value>) -> Stop {
+impl Stop {
+    fn fault(code: i32, message: impl Into<String>, data: Option<Value>) -> Stop {
         Stop::Fault(Fault { code, message: message.into(), data })
     }
+}
 
+impl Fault {
     pub(super) fn no_method(method: &str) -> Stop {
-        Fault::new(-32601, format!("no such method: {method}"), None)
+        Stop::fault(-32601, format!("no such method: {method}"), None)
     }
 
     pub(super) fn params(message: impl Into<String>) -> Stop {
-        Fault::new(-32602, message, None)
+        Stop::fault(-32602, message, None)
     }
 
     pub(super) fn no_resource(uri: &str, revision: Revision) -> Stop {
         // The code of its own ended with 2025-11-25.
         let code = if revision.is_stateless() { -32602 } else { -32002 };
-        Fault::new(code, "no such resource", Some(json!({ "uri": uri })))
+        Stop::fault(code, "no such resource", Some(json!({ "uri": uri })))
     }
 
     pub(super) fn header(message: impl Into<String>) -> Stop {
-        Fault::new(-32020, message, None)
+        Stop::fault(-32020, message, None)
     }
 
     fn no_capability(needed: &str) -> Stop {
         let data = json!({ "requiredCapabilities": { needed: {} } });
-        Fault::new(-32021, format!("the client has not declared {needed}"), Some(data))
+        Stop::fault(-32021, format!("the client has not declared {needed}"), Some(data))
     }
 
     pub(super) fn no_extension(needed: &str) -> Stop {
         let data = json!({ "requiredCapabilities": { "extensions": { needed: {} } } });
-        Fault::new(-32021, format!("the client has not declared {needed}"), Some(data))
+        Stop::fault(-32021, format!("the client has not declared {needed}"), Some(data))
     }
 
     pub(super) fn internal(message: impl Into<String>) -> Stop {
-        Fault::new(-32603, message, None)
+        Stop::fault(-32603, message, None)
     }
 
     /// The client can't or won't do what was asked of it.
     fn client(message: impl Into<String>) -> Stop {
-        Fault::new(-32000, message, None)
+        Stop::fault(-32000, message, None)
     }
 
     /// Why, if it lies with the client.
