@@ -47,7 +47,7 @@ mod scan;
 pub use body::{BodyDecoder, BodyLength, BodyPart};
 pub use config::{ConnectionConfig, ConnectionConfigBuilder};
 pub use connection::{CommandError, Connection, ConnectionClose, ConnectionWake, Handover, Step};
-pub use encode::{HeaderError, RequestBuilder, Response, reason_phrase, stream_head};
+pub use encode::{Behind, HeaderError, RequestBuilder, Response, reason_phrase, stream_head};
 pub use error::HttpError;
 pub(crate) use head::is_authority;
 pub use head::{HeadLimits, RequestHead, Version};

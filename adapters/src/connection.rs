@@ -3,39 +3,37 @@
 //! Nothing is decided here: what a request asks for is the routes', what becomes of a message the table's, and
 //! when to read, refuse and close the HTTP machine's.
 
+mod authenticate;
+mod http;
+mod streamable;
+
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use futures_util::io::{AsyncRead, AsyncWrite};
-use futures_util::task::AtomicWaker;
-use sansio_sse::http1::{self, Handover, RequestHead, Response};
+use sansio_sse::http1::{Handover, RequestHead, Response};
 use sansio_sse::mcp::{
-    Attachment, OpenError, Posted, Route, SessionId, SessionStream, StreamKind, read_message,
+    Attachment, OpenError, Post, Posted, Principal, Route, SessionId, SessionStream, StreamKind, read_message,
 };
-use sansio_sse::{Admission, Disconnect, EventId, EventStream, Tick};
+use sansio_sse::{Admission, Disconnect, EventId, EventStream};
 use tracing::Instrument;
 
+use self::http::{Http, Point};
+use self::streamable::Next;
 use crate::alarms::ServerTimer;
 use crate::driver::{Driver, Machine};
+use crate::mcp::Endpoint;
 use crate::registry::{Attached, Registry};
-use crate::runtime::{Alarm, Clock, Runtime, Timer};
-use crate::shared::{Shared, disconnect};
+use crate::runtime::{Runtime, Timer};
+use crate::shared::Shared;
 use crate::state::{Place, State};
 use crate::tasks::{Kind, Stop, TaskId};
 use crate::{EventSender, Request, Session};
-
-/// Turns of work in one poll, before other tasks get theirs.
-const BUDGET: usize = 32;
-
-/// Bytes read at once.
-const READ: usize = 8 * 1024;
 
 /// Serves a connection to its end.
 ///
@@ -63,41 +61,109 @@ pub(crate) async fn serve<R: Runtime>(
                         Route::Answer(Response::busy("too many connections"))
                     }
                 };
-                match route {
-                    Route::Answer(response) => {
-                        tracing::debug!(%peer, method = head.method(), path = head.path(), status = response.status(), "answered");
-                        http.respond(&response);
+                let endpoint = endpoint(state, &route);
+                let route = match endpoint.and_then(|endpoint| endpoint.admit(&head)) {
+                    Some(response) => Route::Answer(response),
+                    None => route,
+                };
+                if let Route::Answer(response) = route {
+                    log(peer, &head, &response);
+                    http.respond(&response);
+                    continue;
+                }
+                let cors = |response| match endpoint {
+                    Some(endpoint) => endpoint.with(|machine, _| machine.with_cors(&head, response)),
+                    None => state.service.routes.with_cors(&head, response),
+                };
+                let principal = match authenticate::principal(state, &mut http, &head, peer).await {
+                    Some(Ok(principal)) => principal,
+                    Some(Err(refusal)) => {
+                        http.respond(&cors(refusal));
+                        continue;
                     }
+                    None => return,
+                };
+                match route {
+                    Route::Answer(_) => {}
                     Route::Message(id) => {
-                        if state.registry.with(|sessions, _| sessions.accepts(&id)) {
+                        let is_known = state.registry.with(|sessions, _| sessions.accepts(&id));
+                        if is_known && state.registry.is_of(&id, &principal) {
                             wanted = Some(Wanted::Message(id));
                             http.receive_body();
                         } else {
-                            http.respond(&state.service.routes.with_cors(&head, Response::unknown_session()));
+                            http.respond(&cors(Response::unknown_session()));
                         }
                     }
-                    Route::OpenSession { last } => match open_session::<R>(state, &mut http, &head, last) {
-                        Ok(opened) => return run_session::<R>(state, http, opened, peer, place),
-                        Err(response) => http.respond(&state.service.routes.with_cors(&head, response)),
-                    },
+                    Route::OpenSession { last } => {
+                        match open_session::<R>(state, &mut http, &head, last, principal) {
+                            Ok(opened) => return run_session::<R>(state, http, opened, peer, place),
+                            Err(response) => http.respond(&cors(response)),
+                        }
+                    }
                     Route::Events(events) => return run_events::<R>(state, http, &head, events, place),
                     Route::Request(request) => {
-                        wanted = Some(Wanted::Request(request));
+                        wanted = Some(Wanted::Request(request, principal));
                         http.receive_body();
+                    }
+                    Route::Streamable(_) => {
+                        let Some(endpoint) = endpoint else { return }; // Not reached: the routes are of these.
+                        let next = streamable::head(endpoint, &head, principal);
+                        match next.settled(endpoint, &mut http).await {
+                            Next::Respond(response) => {
+                                log(peer, &head, &response);
+                                http.respond(&response);
+                            }
+                            Next::ReceiveBody(post) => {
+                                wanted = Some(Wanted::Post(Arc::clone(endpoint), post));
+                                http.receive_body();
+                            }
+                            Next::Stream(id, stream) => {
+                                return streamable::run::<R>(state, endpoint, http, id, *stream, place);
+                            }
+                            Next::Wait(_) | Next::Gone => return,
+                        }
                     }
                 }
             }
             Point::Request(head, body) => {
                 let response = match wanted.take() {
                     Some(Wanted::Message(id)) => post(state, &mut http, &id, &body).await,
-                    Some(Wanted::Request(request)) => answer(state, &mut http, request, &head, body).await,
+                    Some(Wanted::Request(request, principal)) => {
+                        answer(state, &mut http, request, &head, body, principal).await
+                    }
+                    Some(Wanted::Post(endpoint, post)) => {
+                        let next = streamable::body::<R>(state, &endpoint, post, &body);
+                        match next.settled(&endpoint, &mut http).await {
+                            Next::Respond(response) => {
+                                log(peer, &head, &response);
+                                http.respond(&response);
+                            }
+                            Next::Stream(id, stream) => {
+                                return streamable::run::<R>(state, &endpoint, http, id, *stream, place);
+                            }
+                            Next::ReceiveBody(_) | Next::Wait(_) | Next::Gone => return,
+                        }
+                        continue;
+                    }
                     None => None, // Not reached: bodies are only asked for with one of these.
                 };
                 let Some(response) = response else { return };
-                tracing::debug!(%peer, method = head.method(), path = head.path(), status = response.status(), "answered");
+                log(peer, &head, &response);
                 http.respond(&state.service.routes.with_cors(&head, response));
             }
         }
+    }
+}
+
+fn log(peer: SocketAddr, head: &RequestHead, response: &Response) {
+    tracing::debug!(%peer, method = head.method(), path = head.path(), status = response.status(), "answered");
+}
+
+/// The endpoint of Streamable HTTP that a request is for.
+fn endpoint<'a>(state: &'a State, route: &Route) -> Option<&'a Arc<Endpoint>> {
+    match route {
+        Route::Streamable(place) => state.endpoints.get(*place),
+        _ => None,
     }
 }
 
@@ -132,13 +198,14 @@ async fn answer<Io, T>(
     request: usize,
     head: &RequestHead,
     body: Vec<u8>,
+    principal: Principal,
 ) -> Option<Response>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
     T: Timer,
 {
     let handler = state.service.on_request.get(request)?;
-    let request = Request { head: head.clone(), body };
+    let request = Request { head: head.clone(), body, principal };
     let mut answer = pin!(AssertUnwindSafe(async { handler(request).await }).catch_unwind());
     poll_fn(|cx| match answer.as_mut().poll(cx) {
         Poll::Ready(Ok(response)) => Poll::Ready(Some(response)),
@@ -154,7 +221,8 @@ where
 /// What a body was asked for.
 enum Wanted {
     Message(SessionId),
-    Request(usize),
+    Request(usize, Principal),
+    Post(Arc<Endpoint>, Post),
 }
 
 /// A response that is about to speak for a session.
@@ -168,6 +236,7 @@ fn open_session<R: Runtime>(
     http: &mut Http<R::Io, ServerTimer>,
     head: &RequestHead,
     last: Option<EventId>,
+    principal: Principal,
 ) -> Result<Opened, Response> {
     if state.tasks.is_finishing() {
         return Err(Response::busy("shutting down"));
@@ -182,12 +251,13 @@ fn open_session<R: Runtime>(
             let stream = SessionStream::open(now, config, &id, number, response, framing);
             let stream = Shared::new(state.clock, stream);
             tracing::info!(session = %id, "session opened");
-            start_handler::<R>(state, id, &stream);
+            start_handler::<R>(state, id, &stream, principal);
             (stream, 0, attachment)
         }
         Some(last) => {
             let id = registry
                 .with(|sessions, _| sessions.find(last).cloned())
+                .filter(|id| registry.is_of(id, &principal))
                 .ok_or_else(Response::session_over)?;
             let stream = registry.stream(&id).ok_or_else(Response::session_over)?;
             let (generation, attachment) = {
@@ -232,9 +302,14 @@ fn new_session(state: &State) -> Result<(SessionId, u64, Attachment), Response> 
     }
 }
 
-fn start_handler<R: Runtime>(state: &Arc<State>, id: SessionId, stream: &Arc<Shared<SessionStream>>) {
+fn start_handler<R: Runtime>(
+    state: &Arc<State>,
+    id: SessionId,
+    stream: &Arc<Shared<SessionStream>>,
+    principal: Principal,
+) {
     let span = tracing::info_span!("session", %id);
-    let session = Session::new(Arc::clone(&state.registry), id, Arc::clone(stream));
+    let session = Session::new(Arc::clone(&state.registry), id, Arc::clone(stream), principal);
     let Some(on_session) = &state.service.on_session else { return };
     let handler = on_session(session).instrument(span);
     state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
@@ -334,154 +409,4 @@ where
         }
     });
     Driver::new(stream, generation, http.io, http.alarm.into_timer())
-}
-
-/// Where the machine wants a decision.
-enum Point {
-    Head(Box<RequestHead>),
-    Request(Box<RequestHead>, Vec<u8>),
-    Closed,
-}
-
-/// How a connection between requests is asked to finish.
-#[derive(Debug, Default)]
-struct Control {
-    finishing: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Control {
-    fn finish(&self) {
-        self.finishing.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-}
-
-/// The HTTP machine and its socket.
-struct Http<Io, T> {
-    machine: http1::Connection,
-    io: Io,
-    alarm: Alarm<T>,
-    clock: Clock,
-    control: Arc<Control>,
-    write_closed: bool,
-}
-
-impl<Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Http<Io, T> {
-    fn new(io: Io, timer: T, state: &State) -> Http<Io, T> {
-        let machine = http1::Connection::new(state.clock.now(), Arc::clone(&state.service.connection));
-        let (alarm, control) = (Alarm::new(timer), Arc::default());
-        Http { machine, io, alarm, clock: state.clock, control, write_closed: false }
-    }
-
-    /// Moves bytes until the machine wants a decision.
-    async fn next(&mut self) -> Point {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Point> {
-        self.control.waker.register(cx.waker());
-        if self.control.finishing.load(Ordering::Acquire) {
-            self.machine.finish(self.clock.now());
-        }
-        for _ in 0..BUDGET {
-            let (read, wake_at) = match self.machine.poll() {
-                http1::Step::Head { head, .. } => return Poll::Ready(Point::Head(Box::new(head.clone()))),
-                http1::Step::Request { head, body, .. } => {
-                    return Poll::Ready(Point::Request(Box::new(head.clone()), body.to_vec()));
-                }
-                http1::Step::Closed(close) => {
-                    tracing::trace!(?close, "connection closed");
-                    return Poll::Ready(Point::Closed);
-                }
-                http1::Step::Linger { read, wake_at } => {
-                    if !self.write_closed && Pin::new(&mut self.io).poll_close(cx).is_ready() {
-                        self.write_closed = true;
-                    }
-                    (read, Some(wake_at))
-                }
-                http1::Step::Run { bytes, read, wake_at } => {
-                    if !bytes.is_empty() {
-                        let wrote = Pin::new(&mut self.io).poll_write(cx, bytes);
-                        if let Poll::Ready(wrote) = wrote {
-                            let now = self.clock.now();
-                            match wrote {
-                                Ok(n) => self.machine.handle_wrote(now, n),
-                                Err(error) => self.failed(now, &error),
-                            }
-                            continue;
-                        }
-                    }
-                    (read, wake_at)
-                }
-            };
-            if self.turn(cx, read, wake_at).is_pending() {
-                return Poll::Pending;
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Reads, then looks at the clock; pending if there is nothing to do.
-    fn turn(&mut self, cx: &mut Context<'_>, read: usize, wake_at: Option<Tick>) -> Poll<()> {
-        if read > 0 {
-            let mut buffer = [0; READ];
-            let len = read.min(READ);
-            if let Poll::Ready(got) = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]) {
-                let now = self.clock.now();
-                match got {
-                    Ok(0) => self.machine.handle_eof(now),
-                    Ok(n) => self.machine.handle_bytes(now, &buffer[..n]),
-                    Err(error) => self.failed(now, &error),
-                }
-                return Poll::Ready(());
-            }
-        }
-        let now = self.clock.now();
-        if wake_at.is_some_and(|at| at <= now) {
-            self.machine.handle_timeout(now);
-            return Poll::Ready(());
-        }
-        self.alarm.poll(cx, self.clock, wake_at)
-    }
-
-    /// While a decision is waited for: ready once the client is gone.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let read = match self.machine.poll() {
-                http1::Step::Request { read, .. } | http1::Step::Head { read, .. } => read,
-                http1::Step::Closed(_) => return Poll::Ready(()),
-                http1::Step::Run { .. } | http1::Step::Linger { .. } => return Poll::Pending,
-            };
-            if read == 0 || self.turn(cx, read, None).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-
-    fn failed(&mut self, now: Tick, error: &io::Error) {
-        if let Some(how) = disconnect(error) {
-            self.machine.handle_disconnect(now, how);
-        }
-    }
-
-    // The machine is asked for each of these only where it waits for one, and says so otherwise; then it is
-    // about to close.
-
-    fn respond(&mut self, response: &Response) {
-        if let Err(error) = self.machine.respond(self.clock.now(), response) {
-            tracing::debug!(%error, "no response");
-        }
-    }
-
-    fn receive_body(&mut self) {
-        if let Err(error) = self.machine.receive_body(self.clock.now()) {
-            tracing::debug!(%error, "no body");
-        }
-    }
-
-    fn hand_over(&mut self) -> Option<Handover> {
-        self.machine.hand_over(self.clock.now()).ok()
-    }
 }

@@ -23,6 +23,7 @@
 mod alarms;
 mod connection;
 mod driver;
+mod mcp;
 mod registry;
 mod runtime;
 mod sender;
@@ -36,10 +37,13 @@ mod tasks;
 mod topic;
 
 pub use driver::{Driver, Machine, drive};
+pub use mcp::{
+    Call, Mcp, McpEndpoint, McpSender, McpSession, MessageSender, MessageSession, Received, Unsaid,
+};
 pub use runtime::{Clock, Runtime, Timer};
 pub use sender::EventSender;
 pub use server::{Server, ServerHandle};
-pub use service::{Request, Service, ServiceBuilder};
+pub use service::{Asking, Request, Service, ServiceBuilder};
 pub use session::{Session, SessionClosed, SessionSender};
 pub use topic::Topic;
 

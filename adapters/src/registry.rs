@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use sansio_sse::mcp::{
-    Attachment, Message, PostId, PostOutcome, SessionEnd, SessionEvent, SessionId, SessionStream, Sessions,
+    Attachment, Message, PostId, PostOutcome, Principal, SessionEnd, SessionEvent, SessionId, SessionStream,
+    Sessions,
 };
 use sansio_sse::{Close, Tick};
 
@@ -34,6 +35,7 @@ struct Inner {
 #[derive(Debug)]
 struct Application {
     stream: Arc<Shared<SessionStream>>,
+    principal: Principal,
     reader: Option<Waker>,
     end: Option<SessionEnd>,
 }
@@ -109,8 +111,8 @@ impl Registry {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn join(&self, id: SessionId, stream: Arc<Shared<SessionStream>>) {
-        self.lock().applications.insert(id, Application { stream, reader: None, end: None });
+    pub(crate) fn join(&self, id: SessionId, stream: Arc<Shared<SessionStream>>, principal: Principal) {
+        self.lock().applications.insert(id, Application { stream, principal, reader: None, end: None });
     }
 
     /// The application lets go.
@@ -121,6 +123,11 @@ impl Registry {
 
     pub(crate) fn stream(&self, id: &SessionId) -> Option<Arc<Shared<SessionStream>>> {
         self.lock().applications.get(id).map(|app| Arc::clone(&app.stream))
+    }
+
+    /// Whether it is their session. To all others it is as if there were none.
+    pub(crate) fn is_of(&self, id: &SessionId, principal: &Principal) -> bool {
+        self.lock().applications.get(id).is_some_and(|app| app.principal == *principal)
     }
 
     pub(crate) fn end_of(&self, id: &SessionId) -> Option<SessionEnd> {

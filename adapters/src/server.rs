@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sansio_sse::mcp::Sessions;
+use sansio_sse::mcp::{Sessions, Streamable};
 use sansio_sse::{AcceptError, AcceptStep};
 
+use crate::McpEndpoint;
 use crate::connection;
 use crate::runtime::{Alarm, Clock, Runtime, Timer};
 use crate::service::Service;
@@ -41,7 +42,13 @@ impl ServerHandle {
     /// Sessions that are alive.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.state.registry.with(|sessions, _| sessions.len())
+        let streamable = self.state.endpoints.iter().map(|endpoint| endpoint.sessions());
+        self.state.registry.with(|sessions, _| sessions.len()) + streamable.sum::<usize>()
+    }
+
+    /// The endpoints of Streamable HTTP, in the order in which the service was given them.
+    pub fn mcp(&self) -> impl Iterator<Item = McpEndpoint> {
+        self.state.endpoints.iter().map(|endpoint| McpEndpoint { endpoint: Arc::clone(endpoint) })
     }
 
     /// Connections that are open.
@@ -127,11 +134,14 @@ impl<R: Runtime> Server<R> {
         }
         drop(listener);
 
-        tracing::info!(sessions = state.registry.with(|sessions, _| sessions.len()), "shutting down");
+        let handle = ServerHandle { state: Arc::clone(&state) };
+        tracing::info!(sessions = handle.sessions(), "shutting down");
+        state.endpoints.iter().for_each(|endpoint| endpoint.with(Streamable::finish));
         state.tasks.finish();
         let drain = state.service.longest_drain() + DRAIN_SLACK;
         within::<R>(state.clock, drain, &mut keeper, state.tasks.gone(&CONNECTED)).await;
         state.registry.with(Sessions::end_detached);
+        state.endpoints.iter().for_each(|endpoint| endpoint.with(Streamable::end_all));
         let handlers = state.service.handlers_within;
         within::<R>(state.clock, handlers, &mut keeper, state.tasks.gone(&[Kind::Handler])).await;
     }
@@ -177,10 +187,13 @@ impl<T: Timer> Keeper<T> {
         loop {
             let sessions = self.state.registry.poll_deadline(cx);
             let alarms = self.state.alarms.poll_deadline(cx);
-            let deadline = [sessions, alarms].into_iter().flatten().min();
+            let endpoints = &self.state.endpoints;
+            let answers = endpoints.iter().filter_map(|endpoint| endpoint.poll_deadline(cx)).min();
+            let deadline = [sessions, alarms, answers].into_iter().flatten().min();
             let now = self.state.clock.now();
             if deadline.is_some_and(|at| at <= now) {
                 self.state.registry.with(Sessions::handle_timeout);
+                endpoints.iter().for_each(|endpoint| endpoint.with(Streamable::handle_timeout));
                 self.state.alarms.fire(now);
             } else if self.alarm.poll(cx, self.state.clock, deadline).is_pending() {
                 return;

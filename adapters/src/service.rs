@@ -2,20 +2,25 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sansio_sse::http1::{ConnectionConfig, RequestHead, Response};
-use sansio_sse::mcp::{HttpSse, Routes, SessionLimits};
+use sansio_sse::mcp::{
+    HttpSse, Principal, Refusal, RequestFacts, Routes, SessionLimits, Streamable, StreamableConfig,
+};
 use sansio_sse::{AccessRules, ConfigError, StreamConfig};
 
-use crate::{EventSender, Session};
+use crate::{EventSender, Mcp, Session};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 type OnSession = Box<dyn Fn(Session) -> BoxFuture + Send + Sync>;
 type OnRequest = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
+type Authenticate = Box<dyn Fn(Asking) -> Verdict + Send + Sync>;
+type Verdict = Pin<Box<dyn Future<Output = Result<Principal, Refusal>> + Send>>;
 type OnEvents = Box<dyn Fn(EventSender, RequestHead) -> BoxFuture + Send + Sync>;
 
 /// A request that the application answers.
@@ -26,6 +31,26 @@ pub struct Request {
     pub head: RequestHead,
     /// Its body, whole.
     pub body: Vec<u8>,
+    /// Who asks, as the [authentication hook](ServiceBuilder::authenticate) has it.
+    pub principal: Principal,
+}
+
+/// What an [authentication hook](ServiceBuilder::authenticate) decides by.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Asking {
+    /// The request's head, with its `Authorization`.
+    pub head: RequestHead,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+}
+
+impl Asking {
+    /// The same, for a hook of the core's shape: see [`Authenticate`](sansio_sse::mcp::Authenticate).
+    #[must_use]
+    pub fn facts(&self) -> RequestFacts<'_> {
+        RequestFacts { head: &self.head, peer: Some(self.peer) }
+    }
 }
 
 /// What a server serves; make one with [`Service::builder`].
@@ -40,6 +65,10 @@ pub struct Service {
     pub(crate) on_session: Option<OnSession>,
     pub(crate) on_events: Vec<OnEvents>,
     pub(crate) on_request: Vec<OnRequest>,
+    pub(crate) authenticate: Option<Authenticate>,
+    /// Endpoints of Streamable HTTP, until a server takes them; and the settings of their streams.
+    pub(crate) endpoints: Vec<(Streamable, Mcp)>,
+    answers: Vec<Arc<StreamConfig>>,
 }
 
 impl fmt::Debug for Service {
@@ -61,7 +90,7 @@ impl Service {
     fn streams(&self) -> impl Iterator<Item = &StreamConfig> {
         let sessions = self.on_session.is_some().then_some(&self.http_sse.stream);
         let events = (!self.on_events.is_empty()).then_some(&self.stream);
-        sessions.into_iter().chain(events).map(AsRef::as_ref)
+        sessions.into_iter().chain(events).chain(&self.answers).map(AsRef::as_ref)
     }
 
     /// How long the operating system bears a peer that acknowledges nothing: twice as long as any stream bears one
@@ -89,6 +118,8 @@ pub struct ServiceBuilder {
     http_sse: Option<(String, HttpSse, OnSession)>,
     events: Vec<(String, OnEvents)>,
     requests: Vec<(&'static str, String, OnRequest)>,
+    authenticate: Option<Authenticate>,
+    mcp: Vec<(String, StreamableConfig, Mcp)>,
 }
 
 impl Default for ServiceBuilder {
@@ -103,6 +134,8 @@ impl Default for ServiceBuilder {
             http_sse: None,
             events: Vec::new(),
             requests: Vec::new(),
+            authenticate: None,
+            mcp: Vec::new(),
         }
     }
 }
@@ -161,6 +194,38 @@ impl ServiceBuilder {
         self
     }
 
+    /// Serves MCP over Streamable HTTP: all that it has at `path`, in the revisions of `config` that `application` has
+    /// a part for. Under the public prefix of [`http_sse`](Self::http_sse) it is known as well.
+    pub fn mcp(mut self, path: impl Into<String>, config: StreamableConfig, application: Mcp) -> Self {
+        self.mcp.push((path.into(), config, application));
+        self
+    }
+
+    /// Asks `authenticate` who asks, for every request that `Host` and `Origin` let in, but for a page's CORS
+    /// preflight. Sessions then belong to whom opened them: to anybody else there is no such session. A
+    /// hook that panics lets nobody in.
+    ///
+    /// ```
+    /// use sansio_sse::mcp::{Principal, Refusal};
+    /// use sansio_sse_adapters::Service;
+    ///
+    /// let service = Service::builder().authenticate(|asking| async move {
+    ///     match asking.head.header("authorization") {
+    ///         Some(b"Bearer secret") => Ok(Principal::named("alice")),
+    ///         _ => Err(Refusal::unauthorized("Bearer").unwrap_or(Refusal::forbidden())),
+    ///     }
+    /// });
+    /// # assert!(service.build().is_ok());
+    /// ```
+    pub fn authenticate<F, Fut>(mut self, authenticate: F) -> Self
+    where
+        F: Fn(Asking) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Principal, Refusal>> + Send + 'static,
+    {
+        self.authenticate = Some(Box::new(move |asking| Box::pin(authenticate(asking))));
+        self
+    }
+
     /// Serves plain event streams at `GET path`. `on_events` runs for each stream, in a task of its own; the
     /// stream finishes when the last sender is dropped.
     pub fn events<F, Fut>(mut self, path: impl Into<String>, on_events: F) -> Self
@@ -199,7 +264,7 @@ impl ServiceBuilder {
     /// [`ConfigError`], which names the setting that is out of its range.
     pub fn build(self) -> Result<Service, ConfigError> {
         self.limits.check()?;
-        let mut routes = Routes::new(self.access);
+        let mut routes = Routes::new(self.access.clone());
         let (http_sse, on_session) = match self.http_sse {
             Some((path, config, on_session)) => {
                 check_path("path", &path)?;
@@ -221,8 +286,21 @@ impl ServiceBuilder {
             routes = routes.request(method, &path);
             on_request.push(handler);
         }
+        let (mut endpoints, mut answers) = (Vec::new(), Vec::new());
+        for (path, mut config, application) in self.mcp {
+            check_path("mcp", &path)?;
+            config.revisions = application.spoken(config.revisions);
+            config.check()?;
+            let prefixed = format!("{}{path}", http_sse.base.path());
+            routes = routes.streamable([path.as_str(), prefixed.as_str()]);
+            answers.push(Arc::clone(&config.stream));
+            endpoints.push((Streamable::new(self.access.clone(), config), application));
+        }
         Ok(Service {
             routes,
+            authenticate: self.authenticate,
+            endpoints,
+            answers,
             connection: Arc::new(self.connection),
             stream: Arc::new(self.stream),
             http_sse: Arc::new(http_sse),

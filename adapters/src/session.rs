@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use futures_util::Sink;
 use sansio_sse::Close;
-use sansio_sse::mcp::{Message, SendError, SessionEnd, SessionId, SessionStream};
+use sansio_sse::mcp::{Message, Principal, SendError, SessionEnd, SessionId, SessionStream};
 
 use crate::registry::Registry;
 use crate::shared::Shared;
@@ -21,6 +21,7 @@ use crate::shared::Shared;
 pub struct Session {
     registry: Arc<Registry>,
     sender: SessionSender,
+    principal: Principal,
     /// A message that the sink has taken while somebody else took the room for it.
     stashed: Option<Message>,
 }
@@ -33,9 +34,20 @@ pub struct SessionSender {
 }
 
 impl Session {
-    pub(crate) fn new(registry: Arc<Registry>, id: SessionId, stream: Arc<Shared<SessionStream>>) -> Session {
-        registry.join(id.clone(), Arc::clone(&stream));
-        Session { registry, sender: SessionSender { id, stream }, stashed: None }
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        id: SessionId,
+        stream: Arc<Shared<SessionStream>>,
+        principal: Principal,
+    ) -> Session {
+        registry.join(id.clone(), Arc::clone(&stream), principal.clone());
+        Session { registry, sender: SessionSender { id, stream }, principal, stashed: None }
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// The session's id.

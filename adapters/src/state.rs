@@ -7,6 +7,7 @@ use sansio_sse::mcp::Sessions;
 use sansio_sse::{Acceptor, Admission, Tick};
 
 use crate::alarms::Alarms;
+use crate::mcp::Endpoint;
 use crate::registry::Registry;
 use crate::runtime::Clock;
 use crate::service::Service;
@@ -18,6 +19,8 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) service: Service,
     pub(crate) registry: Arc<Registry>,
+    /// The endpoints of Streamable HTTP, in the order of the routes.
+    pub(crate) endpoints: Vec<Arc<Endpoint>>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) alarms: Arc<Alarms>,
     gate: Mutex<Gate>,
@@ -31,15 +34,21 @@ struct Gate {
 }
 
 impl State {
-    pub(crate) fn new(service: Service) -> Arc<State> {
+    pub(crate) fn new(mut service: Service) -> Arc<State> {
         let clock = Clock::start();
         let sessions = Sessions::new(service.limits.clone(), service.http_sse.resumption)
             .with_greeting(service.http_sse.greeting());
         let gate = Gate { acceptor: Acceptor::new(service.max_connections), waker: None };
         let registry = Arc::new(Registry::new(clock, sessions));
+        let endpoints = service
+            .endpoints
+            .drain(..)
+            .map(|(machine, application)| Arc::new(Endpoint::new(clock, machine, application)));
+        let endpoints = endpoints.collect();
         Arc::new(State {
             clock,
             registry,
+            endpoints,
             tasks: Arc::default(),
             alarms: Alarms::new(clock),
             gate: Mutex::new(gate),

@@ -162,21 +162,35 @@ pub(super) fn write_refusal(out: &mut Vec<u8>, error: HttpError, head: Option<&R
 /// The interim response that asks for the body.
 pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// What the head of a stream says of its connection, in HTTP/1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// `keep-alive`: proxies in front keep the connection open for the stream, and its client opens a new one behind
+    /// it. For a stream that is meant to last.
+    KeepAlive,
+    /// `close`, as RFC 9112 §9.6 wants it said. For a stream that ends while its client goes on: one that keeps the
+    /// connection for its next request would lose that.
+    Close,
+}
+
 /// The head of a response of status 200 whose body is a stream: chunked for HTTP/1.1, up to the end of the
-/// connection for HTTP/1.0. It says `Connection: keep-alive` in HTTP/1.1: proxies in front keep the connection
-/// open for the stream. Ours closes it behind the stream all the same.
+/// connection for HTTP/1.0. Ours is closed behind the stream; whether the head says so is `behind`'s to choose.
 ///
 /// ```
-/// use sansio_sse::http1::{Version, stream_head};
+/// use sansio_sse::http1::{Behind, Version, stream_head};
 ///
-/// let head = stream_head(Version::Http10, &[("Content-Type", "text/event-stream")])?;
+/// let head = stream_head(Version::Http10, Behind::KeepAlive, &[("Content-Type", "text/event-stream")])?;
 /// assert_eq!(head, b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n");
 /// # Ok::<(), sansio_sse::http1::HeaderError>(())
 /// ```
 ///
 /// # Errors
 /// [`HeaderError`] if a name or a value can't stand in a header.
-pub fn stream_head(version: Version, headers: &[(&str, &str)]) -> Result<Vec<u8>, HeaderError> {
+pub fn stream_head(
+    version: Version,
+    behind: Behind,
+    headers: &[(&str, &str)],
+) -> Result<Vec<u8>, HeaderError> {
     let mut out = Vec::with_capacity(256);
     write_status_line(&mut out, 200);
     for (name, value) in headers {
@@ -185,7 +199,11 @@ pub fn stream_head(version: Version, headers: &[(&str, &str)]) -> Result<Vec<u8>
     match version {
         Version::Http10 => write_line(&mut out, "Connection", b"close"),
         Version::Http11 => {
-            write_line(&mut out, "Connection", b"keep-alive");
+            let connection: &[u8] = match behind {
+                Behind::KeepAlive => b"keep-alive",
+                Behind::Close => b"close",
+            };
+            write_line(&mut out, "Connection", connection);
             write_line(&mut out, "Transfer-Encoding", b"chunked");
         }
     }

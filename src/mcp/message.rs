@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 mod compact;
+mod compose;
 pub(crate) mod members;
 
 use alloc::borrow::Cow;

@@ -1,7 +1,8 @@
 //! [`Revision`]: the protocol's revisions as data, and which of them a request is of.
 //!
 //! What differs between revisions stands in one table, [`Revision::rules`]; nothing else asks for a revision by its
-//! name. Which revision a request is of is decided anew for each, by [`VersionFacts::decide`], from what it carries.
+//! name. Which revision a request is of is decided anew for each, by [`VersionFacts::decide`], from what it carries
+//! and what its session has agreed on.
 
 use alloc::string::String;
 use core::fmt;
@@ -305,8 +306,8 @@ impl core::error::Error for VersionError {}
 
 impl VersionFacts<'_> {
     /// Which revision the request is of (2026-07-28, Versioning: a request with `_meta` of that era is served
-    /// without state, `initialize` and what follows it with a session; 2025-11-25, Transports: without the header
-    /// the session's revision counts, and 2025-03-26 where that is unknown).
+    /// without state, `initialize` and what follows it with a session; 2025-11-25, Lifecycle: a session speaks the
+    /// revision that was agreed on; Transports: without one the header counts, and without that 2025-03-26).
     ///
     /// A request that names 2024-11-05 here comes from a client whose server agreed on that revision over this
     /// transport, as servers behind bridges do: it is served like 2025-03-26.
@@ -338,6 +339,8 @@ impl VersionFacts<'_> {
                 .or(spoken.newest_with_sessions())
                 .ok_or_else(|| VersionError::Unsupported { requested: shown(proposed.unwrap_or("none")) });
         }
+        // A session speaks what was agreed on, whatever of its era its client's headers name.
+        let named = named.filter(|named| named.is_stateless() || self.session.is_none());
         match named.or(self.session) {
             Some(revision) => Ok(revision),
             None if spoken.newest_with_sessions().is_some() => {

@@ -8,9 +8,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{HttpSse, Message, MessageError, PostError, PostOutcome, SessionId};
+use super::{HttpSse, Message, MessageError, PostError, PostOutcome, SessionId, streamable};
 use crate::access::{AccessError, AccessRules};
-use crate::http1::{RequestHead, Response, Version, stream_head};
+use crate::http1::{Behind, RequestHead, Response, Version, stream_head};
 use crate::{EventId, Framing, media_type};
 
 /// What clients are asked to wait after a 503.
@@ -45,6 +45,7 @@ enum Endpoint {
     Message,
     Events(usize),
     Request(usize, &'static str),
+    Streamable(usize),
 }
 
 impl Endpoint {
@@ -54,6 +55,7 @@ impl Endpoint {
             Endpoint::Session | Endpoint::Events(_) => "GET",
             Endpoint::Message => "POST",
             Endpoint::Request(_, method) => method,
+            Endpoint::Streamable(_) => "GET, POST, DELETE",
         }
     }
 }
@@ -73,6 +75,9 @@ pub enum Route {
     Events(usize),
     /// A request for the application, registered at this place, from 0: receive the body, and let it answer.
     Request(usize),
+    /// A request to the endpoint of Streamable HTTP that is registered at this place, from 0. Who may ask is checked;
+    /// all else is for [`Streamable`](super::Streamable) to decide.
+    Streamable(usize),
     /// Answer with this, and nothing else.
     Answer(Response),
 }
@@ -125,20 +130,34 @@ impl Routes {
         self
     }
 
+    /// Adds an endpoint of Streamable HTTP, at each of these paths. The first endpoint is [`Route::Streamable`]`(0)`,
+    /// and so on.
+    #[must_use]
+    pub fn streamable<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Routes {
+        let places = self.paths.iter().filter_map(|(_, endpoint)| match endpoint {
+            Endpoint::Streamable(place) => Some(place + 1),
+            _ => None,
+        });
+        let place = places.max().unwrap_or(0);
+        self.paths.extend(paths.into_iter().map(|path| (path.to_string(), Endpoint::Streamable(place))));
+        self
+    }
+
     /// Decides about a request.
     pub fn route(&self, head: &RequestHead) -> Route {
         self.decide(head).unwrap_or_else(|refusal| Route::Answer(self.with_cors(head, refusal)))
     }
 
     fn decide(&self, head: &RequestHead) -> Result<Route, Response> {
-        self.access.check(head.authority(), head.headers_named("origin")).map_err(|error| match error {
-            AccessError::NoHost => refuse(400, &error.to_string()),
-            AccessError::Host | AccessError::Origin | AccessError::RepeatedOrigin => {
-                refuse(403, &error.to_string())
-            }
-        })?;
         let endpoint = self.paths.iter().find(|(path, _)| path == head.path()).map(|(_, endpoint)| *endpoint);
+        self.access.check(head.authority(), head.headers_named("origin")).map_err(
+            |error| match endpoint {
+                Some(Endpoint::Streamable(_)) => streamable::not_let_in(&error),
+                _ => refuse(status_of(&error), &error.to_string()),
+            },
+        )?;
         let endpoint = match endpoint {
+            Some(Endpoint::Streamable(place)) => return Ok(Route::Streamable(place)),
             // RFC 9110 §9.3.8: an echo of the request would tell a page the credentials that it may not see.
             _ if head.method() == "TRACE" => {
                 return Err(refuse(405, "TRACE is not allowed").with("Allow", "GET, POST"));
@@ -170,6 +189,7 @@ impl Routes {
             }
             Endpoint::Message => message_route(head).map(Route::Message),
             Endpoint::Request(place, _) => Ok(Route::Request(place)),
+            Endpoint::Streamable(place) => Ok(Route::Streamable(place)),
         }
     }
 
@@ -204,7 +224,10 @@ impl Routes {
             Version::Http10 => Framing::Raw,
         };
         // No header is refused: all are constants, but for an origin that has been parsed.
-        (stream_head(head.version(), &headers).unwrap_or_default().into_boxed_slice(), framing)
+        (
+            stream_head(head.version(), Behind::KeepAlive, &headers).unwrap_or_default().into_boxed_slice(),
+            framing,
+        )
     }
 
     /// The request's origin, if it is one that was configured.
@@ -212,6 +235,14 @@ impl Routes {
     pub fn cors_origin(&self, head: &RequestHead) -> Option<String> {
         let origin = core::str::from_utf8(head.header("origin")?).ok()?;
         self.access.cors_origin(origin).then(|| origin.to_string())
+    }
+}
+
+/// The status of a refusal by `Host` or `Origin`.
+pub(super) fn status_of(error: &AccessError) -> u16 {
+    match error {
+        AccessError::NoHost => 400,
+        AccessError::Host | AccessError::Origin | AccessError::RepeatedOrigin => 403,
     }
 }
 

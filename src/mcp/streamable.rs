@@ -26,6 +26,7 @@ mod head;
 mod inbox;
 mod mirror;
 mod refusal;
+mod relation;
 mod sessions;
 mod subscription;
 mod timers;
@@ -37,6 +38,7 @@ pub use application::{Incoming, NotSent, Unfit};
 pub use body::BodyDecision;
 pub use config::{AnswerMode, GapAnswer, Offer, SecondGet, StreamableConfig, StreamableLimits};
 pub use event::{CallId, ExchangeId, Outlet, StreamableEnd, StreamableEvent};
+pub(super) use head::not_let_in;
 pub use head::{HeadDecision, Post};
 pub use mirror::decode_mirrored;
 pub use subscription::Filter;
@@ -171,6 +173,10 @@ struct Call {
     channel: u64,
     session: Option<SessionId>,
     request: Message,
+    /// The application has it.
+    is_taken: bool,
+    /// Its client has asked to cancel it.
+    is_unwanted: bool,
 }
 
 impl Streamable {

@@ -196,7 +196,9 @@ impl<A: Application> Server<A> {
                             Err(response) => self.respond(now, conn, &response),
                         },
                         // Not reached: none is registered.
-                        Route::Request(_) => self.respond(now, conn, &Response::empty(404)),
+                        Route::Request(_) | Route::Streamable(_) => {
+                            self.respond(now, conn, &Response::empty(404));
+                        }
                     }
                 }
                 HttpStep::Request { body, .. } if held.is_none() => {

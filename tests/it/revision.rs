@@ -66,9 +66,13 @@ fn check_12_each_way_to_say_a_revision_has_its_outcome() {
         // In a request of the stateless era it is a method like any other, which does not exist there.
         (all, Some("2026-07-28"), initialize(None, Some("2026-07-28")), None, Ok(R26)),
         (all, Some("2026-07-28"), initialize(Some("2025-11-25"), None), None, Err(VersionError::MissingMeta)),
-        // The header, or the session, or the oldest.
+        // What the session has agreed on, whatever of its era the header names; or the header, or the oldest.
+        (all, Some("2025-03-26"), request(None), Some(R11), Ok(R11)),
+        (all, Some("2025-11-25"), request(None), Some(R03), Ok(R03)),
+        (all, Some("2025-03-26"), get, Some(R11), Ok(R11)),
+        (all, Some("2025-03-26"), other, Some(R11), Ok(R11)),
         (all, Some("2025-03-26"), request(None), None, Ok(R03)),
-        (all, Some("2025-06-18"), request(None), Some(R11), Ok(R06)),
+        (all, Some("2025-06-18"), request(None), None, Ok(R06)),
         (all, Some("2025-11-25"), request(None), None, Ok(R11)),
         (all, Some("2024-11-05"), request(None), None, Ok(R03)),
         (all, None, request(None), Some(R11), Ok(R11)),
@@ -144,11 +148,14 @@ fn over_every_combination_nothing_is_served_that_is_not_spoken_or_not_said() {
                         if revision == R26 && is_request {
                             assert_eq!((header, meta), (Some("2026-07-28"), Some("2026-07-28")), "{facts:?}");
                         }
-                        // A header is never overruled, but by what `initialize` proposes.
+                        // A header is never overruled, but by what `initialize` proposes, and by what the session
+                        // that was opened by one has agreed on.
                         if let (Some(header), false) = (header, matches!(body, BodyFacts::Initialize { .. }))
                         {
                             let named: Revision = header.parse().unwrap();
-                            assert!(named == revision || (named < R03 && revision == R03), "{facts:?}");
+                            let agreed = session.filter(|_| named != R26);
+                            let expected = agreed.unwrap_or(named);
+                            assert!(expected == revision || (expected < R03 && revision == R03), "{facts:?}");
                         }
                     }
                     if header.is_some_and(|header| header.parse::<Revision>().is_err()) {

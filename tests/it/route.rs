@@ -319,6 +319,24 @@ fn check_29_a_refusal_repeats_no_id_and_no_host() {
     }
 }
 
+#[test]
+fn endpoints_of_streamable_http_decide_about_all_but_who_may_ask() {
+    let routes = Routes::new(AccessRules::loopback())
+        .streamable(["/mcp", "/gateway/mcp"])
+        .events("/events")
+        .streamable(["/other"]);
+    for (path, place) in [("/mcp", 0), ("/gateway/mcp", 0), ("/other", 1)] {
+        for method in ["GET", "POST", "DELETE", "OPTIONS", "PUT"] {
+            let head = head(&format!("{method} {path}"), "");
+            assert_eq!(routes.route(&head), Route::Streamable(place), "{method} {path}");
+        }
+        let rebound = parse(&format!("POST {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n"));
+        let Route::Answer(refusal) = routes.route(&rebound) else { panic!("let in") };
+        assert_eq!(refusal.status(), 403);
+        assert!(refusal.body().starts_with(br#"{"jsonrpc":"2.0""#), "as the endpoint itself says it");
+    }
+}
+
 // ---- helpers ----
 
 fn routes() -> Routes {
@@ -365,6 +383,7 @@ fn outcome(routes: &Routes, request: &str, headers: &str) -> String {
         Route::Message(id) => format!("message {}", SessionId::as_str(&id)),
         Route::Events(place) => format!("events {place}"),
         Route::Request(place) => format!("request {place}"),
+        Route::Streamable(place) => format!("streamable {place}"),
         Route::Answer(answer) => {
             let status = answer.status();
             let wire = on_the_wire(answer);

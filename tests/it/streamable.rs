@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod bench;
 mod model;
+mod relation;
 mod replay;
 mod sessions;
 mod stateless;

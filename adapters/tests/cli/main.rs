@@ -1,6 +1,7 @@
 //! The program `mcp-sse` as a whole: what it says, what it runs, and how it ends.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on fails")]
 
+mod mcp;
 mod program;
 
 use std::process::Command;

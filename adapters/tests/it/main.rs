@@ -10,4 +10,5 @@ mod loopback;
 mod memory;
 mod refusals;
 mod resume;
+mod streamable;
 mod topics;

@@ -341,6 +341,8 @@ pub(crate) struct Events {
     pub(crate) head: Reply,
     text: Vec<u8>,
     end: Option<End>,
+    /// The reconnection time that was told last.
+    retry: Option<String>,
 }
 
 impl Events {
@@ -352,7 +354,7 @@ impl Events {
         client.send(request);
         let head = client.head();
         assert_eq!(head.status, 200, "{}", head.head);
-        Events { client, head, text: Vec::new(), end: None }
+        Events { client, head, text: Vec::new(), end: None, retry: None }
     }
 
     /// As [`with`](Self::with), where the server may close before it has said anything.
@@ -371,6 +373,8 @@ impl Events {
             if let Some(at) = find(&self.text, b"\n\n") {
                 let rest = self.text.split_off(at + 2);
                 let block = String::from_utf8(std::mem::replace(&mut self.text, rest)).unwrap();
+                let retry = block.lines().find_map(|line| line.strip_prefix("retry: "));
+                self.retry = retry.map(str::to_owned).or(self.retry.take());
                 if let Some(event) = parse(&block) {
                     return Some(event);
                 }
@@ -380,6 +384,11 @@ impl Events {
                 self.end = self.fill();
             }
         }
+    }
+
+    /// Whether the client was told to come again after so many milliseconds.
+    pub(crate) fn saw_retry(&self, millis: &str) -> bool {
+        self.retry.as_deref() == Some(millis)
     }
 
     /// Whether the server has not closed it; what has come stays to be read.
@@ -431,7 +440,7 @@ fn parse(block: &str) -> Option<Event> {
     let mut event = Event::default();
     let mut data = None;
     for line in block.lines() {
-        let (field, value) = line.split_once(": ").unwrap_or((line, ""));
+        let (field, value) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
         match field {
             "event" => event.name = value.into(),
             "data" => data = Some(data.map_or(String::new(), |data| data + "\n") + value),

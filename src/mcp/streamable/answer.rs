@@ -185,15 +185,23 @@ impl Streamable {
         if let Some((number, channel)) = channel.filter(|(_, channel)| channel.attached == Some(id)) {
             channel.attached = None;
             channel.poll = None;
+            let has_waiters = core::mem::take(&mut channel.blocked);
             let calls: Vec<_> = channel.calls.iter().copied().collect();
-            if channel.revision.rules().end_cancels {
+            let (ends, is_over) =
+                (channel.revision.rules().end_cancels, channel.is_done() && channel.log.is_empty());
+            let has_successor = channel.successor.is_some();
+            if has_waiters {
+                // Who waits for room waits for a client that may never come.
+                self.tell_room(number);
+            }
+            if ends {
                 for call in calls {
                     self.tell(StreamableEvent::Cancelled(call));
                 }
                 self.drop_channel(number);
-            } else if channel.successor.is_some() {
+            } else if has_successor {
                 self.succeed(number);
-            } else if channel.is_done() && channel.log.is_empty() {
+            } else if is_over {
                 self.drop_channel(number);
             }
         }

@@ -113,6 +113,9 @@ impl Streamable {
             None => &mut self.stateless,
         };
         let incoming = inbox.take()?;
+        if let Some(call) = incoming.call.and_then(|call| self.calls.get_mut(&call)) {
+            call.is_taken = true;
+        }
         self.admit_held(session);
         Some(incoming)
     }

@@ -204,8 +204,9 @@ impl Streamable {
         let requests = messages.iter().filter(|message| request_id(message).is_some()).count();
         let id = messages.first().and_then(request_id).filter(|_| !body.is_batch());
         self.bears_calls(session.as_ref(), requests, id)?;
-        let mut incoming: Vec<Incoming> = Vec::with_capacity(messages.len());
-        for message in messages {
+        let (expected, others) = self.split_expected(session.as_ref(), messages);
+        let mut incoming: Vec<Incoming> = Vec::with_capacity(others.len());
+        for message in others {
             let cancels = self.cancelled_by(session.as_ref(), message);
             let (session, principal) = (session.clone(), post.principal.clone());
             let has_mirrors = revision.rules().request_metadata;
@@ -218,8 +219,17 @@ impl Streamable {
             Some(id) => self.sessions.get(id).map(|session| &session.inbox),
             None => Some(&self.stateless),
         };
-        if !inbox.is_some_and(|inbox| inbox.bears(&incoming, limits)) {
+        // Who waits for a response must not have to make room for it.
+        let is_for_inbox = !incoming.is_empty();
+        if is_for_inbox && !inbox.is_some_and(|inbox| inbox.bears(&incoming, limits)) {
             return Err(busy(id, "the application's queue is full"));
+        }
+        self.tell_responses(session.as_ref(), expected);
+        if !is_for_inbox {
+            return Err(Response::accepted());
+        }
+        for call in incoming.iter().filter_map(|incoming| incoming.cancels) {
+            self.unwant(call);
         }
         let channel = (requests > 0).then(|| {
             let purpose = Purpose::Answer { batch: body.is_batch() };
@@ -277,7 +287,7 @@ impl Streamable {
         if let Some(channel) = self.channels.get_mut(&channel) {
             channel.calls.insert(call);
         }
-        self.calls.insert(call, Call { channel, session, request });
+        self.calls.insert(call, Call { channel, session, request, is_taken: false, is_unwanted: false });
         call
     }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::Filter;
-use crate::mcp::{Principal, SessionId};
+use crate::mcp::{Message, Principal, SessionId};
 
 /// A request of HTTP whose answer was not there at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,11 +38,21 @@ pub enum StreamableEvent {
     Answer(ExchangeId),
     /// The stream of an exchange is to be [filled](super::Streamable::fill), which may also end it.
     Fill(ExchangeId),
-    /// There is room again, where something was refused for want of it.
+    /// Where something was refused for want of room, there is some again; or nobody reads there any more.
     Room(Outlet),
     /// The client closed the response to a request, which cancels it: nothing can be said to it any more
     /// (2026-07-28, Cancellation).
     Cancelled(CallId),
+    /// The client asks to cancel a request, by a notification that comes to the application in its turn. It can still
+    /// be answered, and is best [let go](super::Streamable::let_go).
+    Unwanted(CallId),
+    /// The client responded to a request of the server that was [expected](super::Streamable::expect).
+    Responded {
+        /// In which session.
+        session: SessionId,
+        /// Its response, or error.
+        response: Message,
+    },
     /// A subscription began, which is served here. It ends as a [`Cancelled`](Self::Cancelled), or with the server.
     Subscribed {
         /// The request for it.

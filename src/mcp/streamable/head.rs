@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use super::mirror::Mirror;
 use super::refusal::{INVALID_REQUEST, busy, invalid, method_not_allowed, no_session, refuse, version};
 use super::{ExchangeId, Streamable, StreamableEnd};
-use crate::http1::{RequestHead, Response, Version, stream_head};
+use crate::http1::{Behind, RequestHead, Response, Version, stream_head};
+use crate::mcp::route::status_of;
 use crate::mcp::{BodyFacts, Principal, Revision, SessionId, VersionFacts};
 use crate::{AccessError, AccessRules, Framing, Tick, media_type};
 
@@ -82,7 +83,7 @@ impl Reply {
             Version::Http10 => Framing::Raw,
         };
         // No header is refused: all are constants, but for an origin and an id that have been parsed.
-        (stream_head(self.version, &headers).unwrap_or_default().into_boxed_slice(), framing)
+        (stream_head(self.version, Behind::Close, &headers).unwrap_or_default().into_boxed_slice(), framing)
     }
 }
 
@@ -111,11 +112,7 @@ impl Streamable {
     pub fn admit(&self, head: &RequestHead) -> Option<Response> {
         let checked = self.access.check(head.authority(), head.headers_named("origin"));
         if let Err(error) = checked {
-            let status = match error {
-                AccessError::NoHost => 400,
-                AccessError::Host | AccessError::Origin | AccessError::RepeatedOrigin => 403,
-            };
-            return Some(refuse(status, None, INVALID_REQUEST, &error.to_string(), None));
+            return Some(not_let_in(&error));
         }
         let reply = Reply::of(head, &self.access);
         let answer = match head.method() {
@@ -124,6 +121,13 @@ impl Streamable {
             _ => method_not_allowed(METHODS),
         };
         Some(reply.finish(answer))
+    }
+
+    /// The headers that let the page of an allowed origin read an answer that is not of this endpoint's making, such as
+    /// that of an authentication hook; none where no origin is configured.
+    #[must_use]
+    pub fn with_cors(&self, head: &RequestHead, response: Response) -> Response {
+        Reply::of(head, &self.access).finish(response)
     }
 
     /// A request's head is there, and `principal` is who sends it.
@@ -189,6 +193,11 @@ impl Streamable {
         let last = head.header("last-event-id").filter(|last| !last.is_empty());
         self.open_get(&id, revision, reply, last).map(HeadDecision::Exchange)
     }
+}
+
+/// The answer to who is not let in by `Host` and `Origin`.
+pub(in crate::mcp) fn not_let_in(error: &AccessError) -> Response {
+    refuse(status_of(error), None, INVALID_REQUEST, &error.to_string(), None)
 }
 
 /// The value of a header that may stand there once.

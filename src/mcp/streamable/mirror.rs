@@ -78,6 +78,8 @@ impl Mirror {
         let source = match request.method() {
             Some("tools/call" | "prompts/get") => "name",
             Some("resources/read") => "uri",
+            // SEP-2663, Routing Headers: of the extension for tasks.
+            Some("tasks/get" | "tasks/update" | "tasks/cancel") => "taskId",
             Some(_) | None => return Ok(()),
         };
         let [said] = request.params([source]).map_err(|_| UNCLEAR)?;

@@ -1,5 +1,6 @@
 //! The lives of sessions and of the channels in them: each has one way in and one way out.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -25,6 +26,8 @@ pub(super) struct Session {
     pub(super) inbox: Inbox,
     pub(super) calls: BTreeSet<CallId>,
     pub(super) exchanges: BTreeSet<ExchangeId>,
+    /// Ids of requests of the server, as they stand in them, whose responses somebody waits for.
+    pub(super) expected: BTreeSet<Box<str>>,
     /// The channel of its own stream.
     pub(super) own: u64,
     /// Its channels by the numbers in their event ids. These begin at a random one, so that nobody guesses those of
@@ -68,6 +71,7 @@ impl Streamable {
             inbox: Inbox::default(),
             calls: BTreeSet::new(),
             exchanges: BTreeSet::new(),
+            expected: BTreeSet::new(),
             own: 0,
             streams: BTreeMap::new(),
             base: u64::from_be_bytes(base),

@@ -1,8 +1,8 @@
 //! The client's side: responses over every split, and requests as they are written.
 
 use sansio_sse::http1::{
-    HeadLimits, HeaderError, HttpError, RequestBuilder, RequestHead, Response, ResponseEvent, ResponseReader,
-    Version, reason_phrase, stream_head,
+    Behind, HeadLimits, HeaderError, HttpError, RequestBuilder, RequestHead, Response, ResponseEvent,
+    ResponseReader, Version, reason_phrase, stream_head,
 };
 
 use super::splits;
@@ -142,7 +142,7 @@ fn nothing_that_ends_a_line_gets_into_a_head() {
     for value in ["a\r\nb", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x7fb"] {
         let refused = HeaderError::Value { name: "X".into(), at: 1 };
         assert_eq!(Response::empty(200).header("X", value), Err(refused.clone()));
-        assert_eq!(stream_head(Version::Http11, &[("X", value)]), Err(refused.clone()));
+        assert_eq!(stream_head(Version::Http11, Behind::KeepAlive, &[("X", value)]), Err(refused.clone()));
         let request = RequestBuilder::new("GET", "/", "h").unwrap();
         assert_eq!(request.header("X", value), Err(refused));
         assert!(Response::new(200, value, Vec::new()).is_err());
@@ -213,7 +213,21 @@ fn every_status_that_we_know_has_the_phrase_of_the_registry_and_the_others_none(
 
 #[test]
 fn a_streams_head_is_chunked_for_1_1_and_read_back_by_the_reader() {
-    let head = stream_head(Version::Http11, &[("Content-Type", "text/event-stream")]).unwrap();
+    let head =
+        stream_head(Version::Http11, Behind::KeepAlive, &[("Content-Type", "text/event-stream")]).unwrap();
     let wire = [&head[..], b"3\r\n:a\n\r\n0\r\n\r\n"].concat();
     assert_eq!(read(&[&wire], "GET"), ok(200, ":a\n", true, true));
+}
+
+#[test]
+fn a_streams_head_says_what_becomes_of_its_connection() {
+    for (version, behind, expected) in [
+        (Version::Http11, Behind::KeepAlive, "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n"),
+        (Version::Http11, Behind::Close, "Connection: close\r\nTransfer-Encoding: chunked\r\n"),
+        (Version::Http10, Behind::KeepAlive, "Connection: close\r\n"),
+        (Version::Http10, Behind::Close, "Connection: close\r\n"),
+    ] {
+        let head = String::from_utf8(stream_head(version, behind, &[]).unwrap()).unwrap();
+        assert_eq!(head, format!("HTTP/1.1 200 OK\r\n{expected}\r\n"));
+    }
 }

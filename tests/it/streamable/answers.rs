@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use sansio_sse::mcp::{AnswerMode, NotSent, StreamableConfig, StreamableEvent, StreamableLimits, Unfit};
+use sansio_sse::http1::{HeadLimits, RequestHead};
+use sansio_sse::mcp::{
+    Answer, AnswerMode, BodyDecision, HeadDecision, NotSent, Principal, Streamable, StreamableConfig,
+    StreamableEvent, StreamableLimits, Unfit,
+};
+use sansio_sse::{AccessRules, Step, Tick};
 
 use super::bench::{Bench, events, json, note, request, response, said};
 
@@ -47,6 +52,33 @@ fn as_soon_as_there_is_more_to_say_it_is_a_stream_that_the_response_ends() {
         bench.endpoint.respond(bench.now, call, json(&response(1))),
         Err(NotSent::Gone(json(&response(1))))
     );
+}
+
+#[test]
+fn a_streams_head_says_that_its_connection_ends_behind_it() {
+    let mut endpoint = Streamable::new(AccessRules::loopback(), StreamableConfig::default());
+    let lines = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: a\r\n\r\n";
+    let head = RequestHead::parse(HeadLimits::default(), &mut lines.as_bytes()).unwrap().unwrap();
+    let HeadDecision::ReceiveBody(post) = endpoint.handle_head(Tick::ZERO, &head, Principal::anonymous())
+    else {
+        panic!("{lines}")
+    };
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":{
+        "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let BodyDecision::Exchange(exchange) = endpoint.handle_body(Tick::ZERO, post, body.as_bytes(), [7; 24])
+    else {
+        panic!("{body}")
+    };
+    let call = endpoint.take(Tick::ZERO, None).unwrap().call.unwrap();
+    let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#;
+    endpoint.send_for(Tick::ZERO, call, json(progress)).unwrap();
+    let Some(Answer::Stream(stream)) = endpoint.answer(Tick::ZERO, exchange) else { panic!("no stream") };
+    let Step::Run { bytes, .. } = stream.poll() else { panic!("closed") };
+    let head = String::from_utf8(bytes.pieces().flatten().copied().collect()).unwrap();
+    // A client that keeps it for its next POST would lose that.
+    assert!(head.contains("\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"), "{head}");
+    assert!(!head.contains("keep-alive"), "{head}");
 }
 
 #[test]

@@ -82,6 +82,8 @@ fn check_13_headers_and_metadata_match_the_body_or_are_refused() {
     let with_meta = |meta: &str| {
         format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{"_meta":{meta}}}}}"#)
     };
+    let (m_task, task) =
+        ("Mcp-Method: tasks/get\r\n", |id: &str| request(7, "tasks/get", &format!("\"taskId\":{id},")));
     let version = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
     let capabilities = r#""io.modelcontextprotocol/clientCapabilities":{}"#;
     for (headers, body, outcome) in [
@@ -126,6 +128,10 @@ fn check_13_headers_and_metadata_match_the_body_or_are_refused() {
         (format!("{V}{m_call}Mcp-Name: H\u{fc}h\r\n"), call("\"H\u{fc}h\""), "400 -32020"),
         (format!("{V}{m_call}Mcp-Name: x\r\n"), request(7, "tools/call", ""), "400 -32020"),
         (format!("{V}{m_call}Mcp-Name: x\r\n"), call("\"x\",\"name\":\"y\""), "400 -32602"),
+        // Tasks (SEP-2663, Routing Headers): the id of the task is its name.
+        (format!("{V}{m_task}Mcp-Name: t1\r\n"), task("\"t1\""), "ok"),
+        (format!("{V}{m_task}Mcp-Name: t2\r\n"), task("\"t1\""), "400 -32020"),
+        (format!("{V}{m_task}"), task("\"t1\""), "400 -32020"),
         // What is missing in the body is for the application to say.
         (format!("{V}{m_call}"), request(7, "tools/call", ""), "ok"),
     ] {

@@ -11,11 +11,11 @@ use async_process::{Child, ChildStdin, Command};
 use futures_util::future::{Either, select};
 use futures_util::{AsyncRead, AsyncWriteExt};
 use rustix::process::{Pid, Signal, kill_process_group};
-use sansio_sse::mcp::{Message, SendError};
-use sansio_sse_adapters::{Session, SessionSender};
+use sansio_sse::mcp::Message;
 use tracing::{info, warn};
 
 use crate::lines::{Line, Lines};
+use crate::peer::{Peer, Say};
 
 /// How long a child has to end after its input was closed, and again after it was asked to terminate.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The longest line of the child's log that is passed on.
-const LOG_LINE: usize = 8 * 1024;
+pub(crate) const LOG_LINE: usize = 8 * 1024;
 
 /// A command, and what it may write.
 #[derive(Clone, Debug)]
@@ -35,9 +35,13 @@ pub(crate) struct Bridge {
 }
 
 /// The child's process group. Dropping it kills what is left of it, so that nothing outlives its session.
-struct Group(Option<Pid>);
+pub(crate) struct Group(Option<Pid>);
 
 impl Group {
+    pub(crate) fn of(child: &Child) -> Group {
+        Group(i32::try_from(child.id()).ok().and_then(Pid::from_raw))
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
             // The one error that is expected says that nobody is left.
@@ -66,7 +70,7 @@ impl Bridge {
     }
 
     /// Runs a session to its end, and its child.
-    pub(crate) async fn run(&self, mut session: Session) {
+    pub(crate) async fn run<P: Peer>(&self, mut session: P) {
         let mut child = match self.spawn() {
             Ok(child) => child,
             Err(error) => {
@@ -75,7 +79,7 @@ impl Bridge {
             }
         };
         let pid = child.id();
-        let group = Group(i32::try_from(pid).ok().and_then(Pid::from_raw));
+        let group = Group::of(&child);
         info!(pid, "child started");
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -103,7 +107,7 @@ impl Bridge {
             }
         };
         // Dropped now, so that what the child said last goes out while it ends; and its input is closed.
-        let reason = session.end();
+        let reason = session.reason();
         drop(session);
         let status = {
             let end = end(&mut child, &group);
@@ -121,7 +125,7 @@ impl Bridge {
 }
 
 /// Waits for the child to end; asks it to after a while, and makes it after another.
-async fn end(child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
+pub(crate) async fn end(child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
     for signal in [Signal::TERM, Signal::KILL] {
         match select(pin!(child.status()), Timer::after(PATIENCE)).await {
             Either::Left((status, _)) => return status,
@@ -132,7 +136,7 @@ async fn end(child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
 }
 
 /// Messages from the client become lines, in their order.
-async fn to_child(session: &mut Session, mut stdin: ChildStdin) -> &'static str {
+async fn to_child<P: Peer>(session: &mut P, mut stdin: ChildStdin) -> &'static str {
     while let Some(message) = session.receive().await {
         let mut line = Vec::with_capacity(message.len() + 1);
         line.extend_from_slice(message.as_str().as_bytes());
@@ -151,7 +155,7 @@ async fn to_child(session: &mut Session, mut stdin: ChildStdin) -> &'static str 
 }
 
 /// Lines become messages. One that is none is dropped with a warning; while the client is slow, the child waits.
-async fn from_child<R: AsyncRead + Unpin>(mut lines: Lines<R>, sender: &SessionSender) {
+pub(crate) async fn from_child<R: AsyncRead + Unpin>(mut lines: Lines<R>, sender: &impl Say) {
     loop {
         let line = match lines.next().await {
             Ok(Some(Line::Whole(line))) => line,
@@ -174,7 +178,7 @@ async fn from_child<R: AsyncRead + Unpin>(mut lines: Lines<R>, sender: &SessionS
                 if message.len() > 1 << 20 {
                     warn!(bytes = message.len(), "a message of more than 1 MiB: some clients abort on one");
                 }
-                if let Err(SendError::Closed(_) | SendError::Full(_)) = sender.send(message).await {
+                if !sender.say(message).await {
                     return;
                 }
             }
@@ -184,7 +188,7 @@ async fn from_child<R: AsyncRead + Unpin>(mut lines: Lines<R>, sender: &SessionS
 }
 
 /// The child's standard error goes to the log, and to no client. Never ends: the child's end does.
-async fn pass_log<R: AsyncRead + Unpin>(mut lines: Lines<R>) -> std::convert::Infallible {
+pub(crate) async fn pass_log<R: AsyncRead + Unpin>(mut lines: Lines<R>) -> std::convert::Infallible {
     loop {
         match lines.next().await {
             Ok(Some(Line::Whole(line))) => info!(target: "child", "{}", String::from_utf8_lossy(&line)),

@@ -1,10 +1,12 @@
-//! `mcp-sse`: puts a stdio MCP server, or the built-in demo, on the network over HTTP+SSE.
+//! `mcp-sse`: puts a stdio MCP server, or the built-in demo, on the network over Streamable HTTP and HTTP+SSE.
 
 mod bridge;
 mod demo;
 mod lines;
 mod options;
+mod peer;
 mod serve;
+mod shared;
 
 use std::process::ExitCode;
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sansio_sse::http1::{ConnectionConfig, HeadLimits};
-use sansio_sse::mcp::{HttpSse, PublicBase, Resumption, SessionLimits};
+use sansio_sse::mcp::{HttpSse, PublicBase, Resumption, SessionLimits, StreamableConfig, StreamableLimits};
 use sansio_sse::{AccessRules, KeepAlive, Retry, SpinGuard, StreamConfig, StreamConfigBuilder};
 
-/// Puts a stdio MCP server on the network over HTTP+SSE.
+/// Puts a stdio MCP server on the network, over Streamable HTTP and HTTP+SSE.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-sse", version, about, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -69,9 +69,17 @@ pub(crate) enum Resume {
     Always,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stateless {
+    /// One child process for all of them, started by the first
+    Shared,
+    /// Only clients with sessions are served
+    Off,
+}
+
 const EXAMPLES: &str = "\
 Examples:
-  mcp-sse serve                                      the demo, on http://127.0.0.1:4444/sse
+  mcp-sse serve                                      the demo, on http://127.0.0.1:4444/mcp and /sse
   mcp-sse serve -- npx -y @modelcontextprotocol/server-everything stdio
   mcp-sse serve --listen 0.0.0.0:8080 --allow-host mcp.example -- python3 my_server.py";
 
@@ -93,6 +101,18 @@ pub(crate) struct ServeOptions {
     /// The public path in front of /sse and /message, as a proxy publishes it
     #[arg(long, value_name = "PATH")]
     prefix: Option<String>,
+
+    /// Where Streamable HTTP is served, beside HTTP+SSE at /sse
+    #[arg(long, value_name = "PATH", default_value = "/mcp")]
+    pub(crate) mcp_path: String,
+
+    /// Serve HTTP+SSE only
+    #[arg(long, conflicts_with = "mcp_path")]
+    pub(crate) no_mcp: bool,
+
+    /// Whether clients of 2026-07-28, which has no sessions, share one more child process; else they are refused
+    #[arg(long, value_enum, default_value = "shared")]
+    pub(crate) stateless: Stateless,
 
     /// Let in the pages of this origin, and answer their CORS questions [repeatable]
     #[arg(long, value_name = "ORIGIN")]
@@ -247,6 +267,7 @@ impl Seconds {
 pub(crate) struct Settings {
     pub(crate) access: AccessRules,
     pub(crate) http_sse: HttpSse,
+    pub(crate) streamable: StreamableConfig,
     pub(crate) connection: ConnectionConfig,
     pub(crate) sessions: SessionLimits,
     pub(crate) max_connections: NonZeroUsize,
@@ -284,6 +305,7 @@ impl ServeOptions {
         Ok(Settings {
             access: self.access()?,
             http_sse: self.http_sse(addr)?,
+            streamable: self.streamable()?,
             connection,
             sessions,
             max_connections: self.limits.max_connections,
@@ -300,6 +322,23 @@ impl ServeOptions {
             access = access.allow_origin(origin)?;
         }
         Ok(access)
+    }
+
+    /// What every client of Streamable HTTP bears, whatever the preset: that is for HTTP+SSE.
+    fn streamable(&self) -> Result<StreamableConfig, Refused> {
+        let stream = self.stream.apply(Preset::Default)?;
+        let (messages, bytes) = (self.limits.max_queue_messages, self.limits.max_queue_bytes);
+        let limits = StreamableLimits {
+            max_sessions: self.limits.max_sessions,
+            max_messages: messages,
+            max_bytes: bytes,
+            hold_for: self.limits.hold_timeout.0,
+            ..StreamableLimits::default()
+        };
+        let stream = stream.max_queued(messages, bytes).build()?.into();
+        let config = StreamableConfig { stream, limits, ..StreamableConfig::default() };
+        config.check()?;
+        Ok(config)
     }
 
     fn http_sse(&self, addr: SocketAddr) -> Result<HttpSse, Refused> {
@@ -417,6 +456,8 @@ impl fmt::Display for InForce<'_> {
             ("listen", options.listen.to_string()),
             ("runtime", name(&options.runtime)),
             ("public-base", self.settings.http_sse.base.as_str().to_owned()),
+            ("mcp-path", if options.no_mcp { String::new() } else { options.mcp_path.clone() }),
+            ("stateless", name(&options.stateless)),
             ("allow-origin", options.allow_origin.join(" ")),
             ("allow-host", options.allow_host.join(" ")),
             ("preset", name(&options.preset)),

@@ -15,13 +15,14 @@ use async_signal::{Signal, Signals};
 use futures_channel::oneshot;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::StreamExt;
-use sansio_sse_adapters::{Runtime, Server, Service, SmolRuntime};
+use sansio_sse_adapters::{Mcp, Runtime, Server, Service, SmolRuntime};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::bridge::Bridge;
-use crate::demo;
-use crate::options::{InForce, LogFormat, RuntimeName, ServeOptions, Settings};
+use crate::demo::Demo;
+use crate::options::{InForce, LogFormat, RuntimeName, ServeOptions, Settings, Stateless};
+use crate::shared::{self, Shared};
 
 type Failed = Box<dyn Error>;
 
@@ -85,11 +86,13 @@ async fn run<R: Runtime>(options: &ServeOptions) -> Result<ExitCode, Failed> {
     let cannot = |error| format!("can't listen on {}: {error}", options.listen);
     let listener = R::bind(options.listen).await.map_err(cannot)?;
     let addr = R::local_addr(&listener)?;
-    let server = Server::<R>::on(listener, service(options, options.settings(addr)?)?)?;
+    let (service, shared) = service(options, options.settings(addr)?)?;
+    let server = Server::<R>::on(listener, service)?;
     if !addr.ip().is_loopback() {
         warn!(%addr, "reachable from other machines, and nothing here asks who calls");
     }
-    say(format_args!("mcp-sse: listening on http://{addr}/sse\ntry it:  curl -N http://{addr}/sse\n"));
+    let mcp = if options.no_mcp { String::new() } else { format!(" and http://{addr}{}", options.mcp_path) };
+    say(format_args!("mcp-sse: listening on http://{addr}/sse{mcp}\ntry it:  curl -N http://{addr}/sse\n"));
 
     let handle = server.handle();
     let (ask, asked) = oneshot::channel::<()>();
@@ -106,40 +109,77 @@ async fn run<R: Runtime>(options: &ServeOptions) -> Result<ExitCode, Failed> {
         while signals.next().now_or_never().is_some() {}
         signals.next().await;
     });
-    match select(running, signalled).await {
+    let stopped = async {
+        running.await;
+        // What served those without a session ends behind them all.
+        if let Some(shared) = &shared {
+            shared.end().await;
+        }
+    };
+    match select(pin!(stopped), signalled).await {
         Either::Left(((), _)) => Ok(ExitCode::SUCCESS),
         Either::Right(((), running)) => {
             warn!("stopped at once");
             handle.abort();
             let gone = pin!(handle.gone());
             select(gone, select(running, Timer::after(ABORT_WITHIN))).await;
+            if let Some(shared) = &shared {
+                shared.kill().await;
+            }
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
 }
 
 /// The demo, or one child a session.
-fn service(options: &ServeOptions, settings: Settings) -> Result<Service, Failed> {
-    let service = Service::builder()
+fn service(options: &ServeOptions, settings: Settings) -> Result<(Service, Option<Arc<Shared>>), Failed> {
+    let mcp_path = (!options.no_mcp).then_some(&options.mcp_path);
+    let mut service = Service::builder()
         .access(settings.access)
         .connection(settings.connection)
         .sessions(settings.sessions)
         .max_connections(settings.max_connections);
-    let service = match options.command.split_first() {
-        None => service.http_sse("/sse", settings.http_sse, demo::serve),
-        Some((program, arguments)) => {
-            let bridge = Arc::new(Bridge {
-                program: program.clone(),
-                arguments: arguments.to_vec(),
-                max_line_bytes: settings.max_line_bytes.get(),
-            });
-            service.http_sse("/sse", settings.http_sse, move |session| {
+    let Some((program, arguments)) = options.command.split_first() else {
+        let demo = Demo::new(settings.streamable.revisions)?;
+        if let Some(path) = mcp_path {
+            service = service.mcp(path, Demo::settings(settings.streamable), demo.mcp());
+        }
+        let service =
+            service.http_sse("/sse", settings.http_sse, move |session| Arc::clone(&demo).serve(session));
+        return Ok((service.build()?, None));
+    };
+    let bridge = Arc::new(Bridge {
+        program: program.clone(),
+        arguments: arguments.to_vec(),
+        max_line_bytes: settings.max_line_bytes.get(),
+    });
+    let mut shared = None;
+    if let Some(path) = mcp_path {
+        let bridge = Arc::clone(&bridge);
+        let mut config = settings.streamable;
+        let mut application = Mcp::messages({
+            let bridge = Arc::clone(&bridge);
+            move |session| {
                 let bridge = Arc::clone(&bridge);
                 async move { bridge.run(session).await }
-            })
+            }
+        });
+        if options.stateless == Stateless::Shared {
+            config.subscriptions = Some(shared::OFFER);
+            let child = Arc::new(Shared::new(bridge, config.revisions));
+            shared = Some(Arc::clone(&child));
+            application = application.stateless(move |call| {
+                let child = Arc::clone(&child);
+                async move { child.answer(call).await }
+            });
         }
-    };
-    Ok(service.build()?)
+        service = service.mcp(path, config, application);
+    }
+    let service = service.http_sse("/sse", settings.http_sse, move |session| {
+        let bridge = Arc::clone(&bridge);
+        async move { bridge.run(session).await }
+    });
+    Ok((service.build()?, shared))
 }
 
 /// Where the command is: by its path, or along `PATH`. Each session starts it anew; that it is there at all is
