@@ -16,7 +16,7 @@ use crate::SessionClosed;
 /// A session as one stream and sink of messages, for applications that know nothing of requests and streams.
 ///
 /// All that the client says comes out of it, cancellations and responses as well. What goes into it is
-/// sorted by [`Streamable::outlet`]: a response goes to its request, by its id; progress to the request
+/// sorted by [`outlet`](sansio_sse::mcp::Streamable::outlet): a response goes to its request, by its id; progress to the request
 /// whose token it names; what tells of changed lists and resources to the session's own stream. Anything
 /// else goes to the stream of the one request that is being worked on, since many clients listen there and nowhere
 /// else; while there are several or none, to the session's own stream. A response to a request that is no longer
