@@ -49,7 +49,9 @@ pub fn last_event_id(data: &[u8]) {
             Route::OpenSession { last: Some(last) } => assert_eq!(last.to_string().as_bytes(), sent),
             Route::OpenSession { last: None } => assert!(sent.is_empty()),
             Route::Answer(answer) => assert!(given_out.is_none() && matches!(answer.status(), 204 | 400..)),
-            Route::Message(_) | Route::Events(_) | Route::Request(_) => panic!("a GET of /sse"),
+            Route::Message(_) | Route::Events(_) | Route::Request(_) | Route::Streamable(_) => {
+                panic!("a GET of /sse")
+            }
         }
     } else {
         assert!(given_out.is_none(), "an id of ours in a header");

@@ -258,7 +258,9 @@ pub fn route(data: &[u8]) {
         }
         Route::OpenSession { .. } => ("GET", "/sse"),
         Route::Events(0) => ("GET", "/events"),
-        Route::Events(place) | Route::Request(place) => panic!("there is no {place}"),
+        Route::Events(place) | Route::Request(place) | Route::Streamable(place) => {
+            panic!("there is no {place}")
+        }
         Route::Message(id) => {
             assert!(head.query().unwrap().contains(id.as_str()));
             let media_type = head.header("content-type").unwrap().to_ascii_lowercase();
