@@ -12,12 +12,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use options::{Cli, Command};
+use options::{Cli, Command, ServeOptions};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let Command::Serve(options) = cli.command.unwrap_or_else(Command::without_arguments);
-    match serve::serve(*options) {
+    let options = match Cli::parse().command {
+        Some(Command::Serve(options)) => *options,
+        None => ServeOptions::from_environment(),
+    };
+    match serve::serve(options) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("mcp-sse: {error}");

@@ -32,13 +32,17 @@ pub(crate) enum Command {
     Serve(Box<ServeOptions>),
 }
 
-impl Command {
+/// The options alone, for a start without a command line.
+#[derive(Debug, Parser)]
+struct Alone {
+    #[command(flatten)]
+    options: ServeOptions,
+}
+
+impl ServeOptions {
     /// The demo, with what the environment says.
-    pub(crate) fn without_arguments() -> Command {
-        match Cli::parse_from(["mcp-sse", "serve"]).command {
-            Some(command) => command,
-            None => unreachable!("a subcommand was given"),
-        }
+    pub(crate) fn from_environment() -> ServeOptions {
+        Alone::parse_from(["mcp-sse"]).options
     }
 }
 
