@@ -215,6 +215,13 @@ impl Oracle {
         self.follows |= matches!(self.life, Life::Open);
     }
 
+    /// It was told the time, and nothing else.
+    pub fn looked(&mut self, now: Tick) {
+        if now > self.now {
+            self.told(now, Op::Looked);
+        }
+    }
+
     /// All that the topic had was taken; whether there will never be more.
     pub fn caught_up(&mut self, now: Tick, finished: bool) {
         let finishing = matches!(self.life, Life::Finishing { .. });

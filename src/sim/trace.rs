@@ -158,6 +158,8 @@ pub enum Op {
     },
     /// It follows a topic.
     Follow,
+    /// It looks at its topic, or is asked for something that it refuses: it learns the time, and no more.
+    Looked,
     /// It has come to the end of the topic.
     CaughtUp {
         /// For good.
@@ -276,6 +278,7 @@ impl Watched {
                 let topic = Topic::new(1, self.topic_config());
                 let _ = self.follow(now, &topic, None);
             }
+            Op::Looked => self.take_one(now, &mut Topic::new(1, self.topic_config())),
             Op::CaughtUp { finished } => {
                 let mut topic = Topic::new(1, self.topic_config());
                 if finished {

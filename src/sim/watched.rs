@@ -113,10 +113,13 @@ impl Watched {
     /// # Errors
     /// [`ReplayError`].
     pub fn follow(&mut self, now: Tick, topic: &Topic, after: Option<EventId>) -> Result<(), ReplayError> {
-        self.stream.follow(now, topic, after)?;
-        self.oracle.follow(now);
+        let followed = self.stream.follow(now, topic, after);
+        match followed {
+            Ok(()) => self.oracle.follow(now),
+            Err(_) => self.oracle.looked(now),
+        }
         self.check();
-        Ok(())
+        followed
     }
 
     /// Follows a topic from that frame on, as if it had since then.
@@ -124,12 +127,13 @@ impl Watched {
         self.stream.follow_from(next, since);
     }
 
-    /// Takes the one frame that a topic has, and nothing follows from that.
+    /// Takes the one frame that a topic has, or none, and nothing follows from that.
     pub(super) fn take_one(&mut self, now: Tick, topic: &mut Topic) {
         self.stream.take_one(now, topic);
         for (id, at, frame) in topic.following(0) {
             self.oracle.took(now, id, at, frame);
         }
+        self.oracle.looked(now);
         self.check();
     }
 
@@ -153,6 +157,7 @@ impl Watched {
                 None => self.oracle.caught_up(now, topic.is_finished()),
             }
         }
+        self.oracle.looked(now);
         self.check();
         all
     }
@@ -163,8 +168,9 @@ impl Watched {
     /// [`PushError`] with the frame.
     pub fn push_opening(&mut self, now: Tick, frame: Frame) -> Result<(), PushError> {
         let pushed = self.stream.push_opening(now, frame.clone());
-        if pushed.is_ok() {
-            self.oracle.push_opening(now, frame.as_bytes());
+        match pushed {
+            Ok(()) => self.oracle.push_opening(now, frame.as_bytes()),
+            Err(_) => self.oracle.looked(now),
         }
         self.check();
         pushed

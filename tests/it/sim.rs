@@ -7,9 +7,11 @@ use sansio_sse::http1::RequestBuilder;
 use sansio_sse::mcp::{HttpSse, Message, PublicBase, Resumption, SessionEnd, SessionId};
 use sansio_sse::sim::{
     Application, Client, ClientConfig, Conn, End, Faults, Link, Op, Outbox, Pace, Program, Rng, Server,
-    ServerConfig, Setup, Spot, Wish, World, drive, request, run,
+    ServerConfig, Setup, Spot, Wish, World, drive, replay, request, run,
 };
-use sansio_sse::{CloseReason, Disconnect, Event, SourceConfig, StreamConfig, Tick};
+use sansio_sse::{
+    CloseReason, Disconnect, Event, EventId, Frame, SourceConfig, StreamConfig, Tick, Topic, TopicConfig,
+};
 
 /// Streams an answer in so many parts, one in `every`, once somebody asks; and counts the ends.
 struct Streamer {
@@ -304,6 +306,23 @@ fn i7_a_driver_that_was_busy_for_longer_than_the_stall_clock_closes_nobody() {
     let driven = drive(&setup, &script, Pace::Late(Duration::from_secs(1)), &mut link, at(2));
     assert_eq!((driven.violation, driven.close), (None, None));
     assert!(driven.wire.len() >= 5_000);
+}
+
+/// Found by the world of seed 1882489902674046: what a stream is asked in vain tells it the time, too.
+#[test]
+fn i9_a_look_that_finds_nothing_is_a_look_at_the_clock() {
+    let mut topic = Topic::new(1, TopicConfig::default());
+    let mut stream = Setup::default().stream();
+    stream.follow(at(0), &topic, None).unwrap();
+    assert!(stream.fill_from(at(7), &mut topic), "there is nothing");
+    // The driver's clock goes back, and neither the stream nor its oracle does.
+    topic.publish(at(3), &Frame::message("hello"));
+    assert!(stream.fill_from(at(3), &mut topic));
+    assert_eq!(stream.violation(), None);
+    assert!(stream.follow(at(9), &topic, Some(EventId { stream: 1, seq: 9 })).is_err());
+    stream.handle_wrote(at(4), b"id: 1.1\n");
+    assert_eq!(stream.violation(), None);
+    assert_eq!(replay(&stream.oracle().trace().setup, &stream.oracle().trace().ops), Ok(None));
 }
 
 #[test]
