@@ -17,7 +17,7 @@
 //! - [`Frame`]: an event, encoded once. [`Decoder`]: events out of bytes, in pieces of any size.
 //! - [`EventStream`]: one response, its queue and its clocks, up to its one [`Close`]. [`StreamConfig`]: its
 //!   settings.
-//! - [`Topic`]: one log that any number of streams send from.
+//! - [`Batch`]: events for one stream, many at once. [`Topic`]: one log that any number of streams send from.
 //! - [`Journal`]: what a client that reconnects is told again. [`EventSource`]: the client that does.
 //! - [`http1`]: requests and responses, strictly. [`AccessRules`]: who may ask. [`Acceptor`]: when to accept.
 //! - [`mcp`]: the Model Context Protocol over HTTP+SSE and over Streamable HTTP: messages, routes, sessions.
@@ -32,6 +32,7 @@ extern crate alloc;
 mod acceptor;
 #[cfg(feature = "http1")]
 mod access;
+mod batch;
 mod config;
 mod config_error;
 mod decimal;
@@ -58,6 +59,7 @@ mod topic;
 pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 #[cfg(feature = "http1")]
 pub use access::{AccessError, AccessRules};
+pub use batch::Batch;
 pub use config::{HalfClose, KeepAlive, Retry, SpinGuard, StreamConfig, StreamConfigBuilder};
 pub use config_error::ConfigError;
 pub use decode::{Decoded, Decoder, Event, EventRef, Piece, TooLarge};

@@ -21,7 +21,7 @@ use self::queue::{Kind, Queue};
 use self::spin::FrameClock;
 use crate::topic::{Read, Run, Topic};
 use crate::{
-    EventId, FieldError, Frame, FrameBuilder, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick,
+    Batch, EventId, FieldError, Frame, FrameBuilder, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick,
 };
 
 /// A stream takes no more from its topic while so many bytes wait, or so many pieces.
@@ -271,6 +271,42 @@ impl EventStream {
         self.queue.drop_unbegun_keep_alive();
         self.queue.push_event(self.now, &event);
         Ok(())
+    }
+
+    /// Queues events from the front of a batch, as many as there is room for; gives back how many. The others stay in
+    /// it. Where the framing has chunks, they share one.
+    ///
+    /// # Errors
+    /// [`EventError::Full`] if there is no room for one, or [`EventError::Closed`]; the batch is as it was.
+    pub fn push_batch(&mut self, now: Tick, batch: &mut Batch) -> Result<usize, EventError> {
+        self.clock(now);
+        match self.life {
+            Life::Open => {}
+            Life::Draining { .. } | Life::Closed(_) => return Err(EventError::Closed),
+        }
+        let (events, bytes) = self.room_for(batch.lens());
+        if events == 0 {
+            return if batch.is_empty() { Ok(0) } else { Err(EventError::Full) };
+        }
+        self.faults = 0;
+        self.bytes_wait();
+        self.queue.drop_unbegun_keep_alive();
+        self.queue.push_batch(self.now, &batch.lens()[..events], &batch.as_bytes()[..bytes]);
+        batch.advance(events, bytes);
+        Ok(events)
+    }
+
+    /// How many events of these lengths are accepted now, one after the other, and their bytes.
+    fn room_for(&self, lens: &[usize]) -> (usize, usize) {
+        let (room, mut bytes) = (self.room(), 0_usize);
+        let fits = |len: &&usize| {
+            let before = bytes;
+            bytes = bytes.saturating_add(**len);
+            // An empty queue takes one of any size.
+            bytes <= room.bytes || (before == 0 && self.queue.accepted() == 0)
+        };
+        let fitting = lens.iter().take(room.frames).take_while(fits).count();
+        (fitting, lens[..fitting].iter().sum())
     }
 
     fn enqueue(&mut self, now: Tick, kind: Kind, frame: Frame) -> Result<(), PushError> {

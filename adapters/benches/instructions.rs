@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sansio_sse::{Decoded, Decoder, EventStream, Frame, Framing, Step, StreamConfig, Tick, Topic};
+use sansio_sse::{Batch, Decoded, Decoder, EventStream, Frame, Framing, Step, StreamConfig, Tick, Topic};
 
 /// What is counted, and how many pieces of work it is: one figure is instructions a piece.
 type Work = (Box<dyn FnMut()>, usize);
@@ -20,7 +20,7 @@ type Work = (Box<dyn FnMut()>, usize);
 /// A name, and what prepares the work.
 type Entry = (&'static str, fn() -> Work);
 
-const WORKS: [Entry; 13] = [
+const WORKS: [Entry; 14] = [
     ("encode a token into a buffer", || encode(token)),
     ("encode JSON-RPC into a buffer", || encode(json_rpc)),
     ("encode JSON-RPC as a frame", encode_shared),
@@ -33,6 +33,7 @@ const WORKS: [Entry; 13] = [
     ("decode an event of 64 KiB in pieces of 1460 bytes", || decode(4, 1460, large)),
     ("send an event, one at a time", || send(1)),
     ("send an event, 100 at a time", || send(100)),
+    ("send an event, 100 in a batch", send_batches),
     ("publish a message to one of 1,000 streams", publish),
 ];
 
@@ -139,6 +140,25 @@ fn write(now: Tick, stream: &mut EventStream) {
         black_box(wake_at);
         stream.handle_wrote(now, written);
     }
+}
+
+/// As [`send`], 100 at a time, with one `push_batch` for them.
+fn send_batches() -> Work {
+    let texts: Vec<String> = (0..1000).map(json_rpc).collect();
+    let pieces = texts.len();
+    let (mut now, mut batch) = (Tick::ZERO, Batch::default());
+    let mut stream = stream(now, &Arc::default());
+    let work = move || {
+        for texts in texts.chunks(100) {
+            now = now + Duration::from_micros(10);
+            for text in texts {
+                assert_eq!(batch.push(Frame::builder().data(text)), Ok(()));
+            }
+            assert_eq!(stream.push_batch(now, &mut batch), Ok(100));
+            write(now, &mut stream);
+        }
+    };
+    (Box::new(work), pieces)
 }
 
 /// push, poll, handle_wrote.

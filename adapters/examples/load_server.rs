@@ -15,9 +15,12 @@ use std::time::{Duration, Instant};
 use std::{env, future};
 
 use rustix::time::{ClockId, clock_gettime};
-use sansio_sse::Frame;
 use sansio_sse::http1::{RequestHead, Response};
+use sansio_sse::{Batch, Frame};
 use sansio_sse_adapters::{Runtime, Server, ServerHandle, Service, SmolRuntime, TokioRuntime, Topic};
+
+/// How much is made for one stream before it is asked to take it, in bytes.
+const BATCH: usize = 32 * 1024;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -62,9 +65,11 @@ async fn serve<R: Runtime>(port: u16) -> Result<(), Failure> {
             future::ready(())
         })
         .events("/stream", |events, request| async move {
-            let mut messages = Messages::new(&request);
-            for _ in 0..query(&request, "n") {
-                if events.emit_wait(Frame::builder().data(messages.next())).await.is_err() {
+            let (mut messages, mut batch) = (Messages::new(&request), Batch::default());
+            for left in (0..query(&request, "n")).rev() {
+                let _ = batch.push(Frame::builder().data(messages.next()));
+                let due = left == 0 || batch.bytes() > BATCH;
+                if due && events.emit_batch_wait(&mut batch).await.is_err() {
                     return; // The client is gone.
                 }
             }

@@ -4,7 +4,9 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use sansio_sse::{Close, EventError, EventId, EventStream, Frame, FrameBuilder, PushError, ReplayError};
+use sansio_sse::{
+    Batch, Close, EventError, EventId, EventStream, Frame, FrameBuilder, PushError, ReplayError,
+};
 
 use crate::Topic;
 use crate::shared::Shared;
@@ -89,6 +91,31 @@ impl EventSender {
             self.shared().poll_send(cx, |stream, now| match stream.push_event(now, event) {
                 Err(EventError::Full) => Poll::Pending,
                 result => Poll::Ready(result),
+            })
+        })
+        .await
+    }
+
+    /// Sends events from the front of a batch, as many as there is room for; gives back how many. The others stay in
+    /// it.
+    ///
+    /// # Errors
+    /// [`EventError::Full`] if there is no room for one, or [`EventError::Closed`]; the batch is as it was.
+    pub fn emit_batch(&self, batch: &mut Batch) -> Result<usize, EventError> {
+        self.shared().command(|stream, now| stream.push_batch(now, batch))
+    }
+
+    /// Sends all events of a batch, and waits for room where there is none. Dropped before its end, it has sent those
+    /// that are no longer in the batch.
+    ///
+    /// # Errors
+    /// [`EventError::Closed`], if the stream is over.
+    pub async fn emit_batch_wait(&self, batch: &mut Batch) -> Result<(), EventError> {
+        poll_fn(|cx| {
+            self.shared().poll_send(cx, |stream, now| match stream.push_batch(now, batch) {
+                Ok(_) if batch.is_empty() => Poll::Ready(Ok(())),
+                Ok(_) | Err(EventError::Full) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
             })
         })
         .await

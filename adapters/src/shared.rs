@@ -288,8 +288,8 @@ impl<M: Machine> Shared<M> {
         let mut inner = self.lock();
         let mut waiting = Vec::new();
         let mut answer = send(&mut inner.machine, now);
-        if answer.is_pending() && inner.make_room(self.clock) {
-            waiting = inner.take_waiting();
+        while answer.is_pending() && inner.make_room(self.clock) {
+            waiting.append(&mut inner.take_waiting());
             answer = send(&mut inner.machine, now);
         }
         let again = answer.is_pending() && inner.sender_writes == SENDER_WRITES;

@@ -26,8 +26,8 @@ const BUSY: usize = 4 * 1024;
 pub enum Framing {
     /// As they are: the end of the connection is the end of the response (HTTP/1.0, or under another server).
     Raw,
-    /// Each frame in a chunk of its own, and a last chunk at the end, so that a cut stream can be told from a
-    /// finished one.
+    /// Each frame in a chunk of its own, or those of a [`Batch`](crate::Batch) in one, and a last chunk at the end, so
+    /// that a cut stream can be told from a finished one.
     Chunked,
 }
 
@@ -218,6 +218,25 @@ impl Queue {
             out.extend_from_slice(envelope::end(framing));
         });
         self.mark(now, Kind::Event(None), self.len - before);
+    }
+
+    /// Queues events that are encoded already, of these lengths, in one chunk: its beginning is sent with the first,
+    /// and its end with the last.
+    pub(super) fn push_batch(&mut self, now: Tick, lens: &[usize], events: &[u8]) {
+        let Some((last, others)) = lens.split_last() else { return };
+        let (framing, before) = (self.framing, self.len);
+        self.append(|out| {
+            make_room(out, events.len() + envelope::MAX_LEN);
+            envelope::open(out, framing, None, events.len());
+            out.extend_from_slice(events);
+            out.extend_from_slice(envelope::end(framing));
+        });
+        let end = envelope::end(framing).len();
+        let mut open = self.len - before - events.len() - end;
+        for len in others {
+            self.mark(now, Kind::Event(None), core::mem::take(&mut open) + len);
+        }
+        self.mark(now, Kind::Event(None), open + last + end);
     }
 
     /// Queues what a topic has published, from the frame `next` of `run` on; `since` is when the stream began to

@@ -4,6 +4,7 @@
 mod acceptor;
 #[cfg(feature = "mcp")]
 mod access;
+mod batch;
 mod cases;
 mod config;
 mod decode;

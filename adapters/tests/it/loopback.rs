@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use futures_util::{SinkExt, StreamExt};
-use sansio_sse::Frame;
 use sansio_sse::mcp::{HttpSse, SessionLimits};
+use sansio_sse::{Batch, EventError, Frame};
 use sansio_sse_adapters::{Service, Session};
 
 use crate::support::{
@@ -23,6 +23,8 @@ on_every_runtime![
     pipelined_messages_are_answered_in_order,
     stream_for_http_1_0_ends_with_its_connection,
     plain_stream_carries_every_frame_and_ends_with_the_last_chunk,
+    events_and_batches_larger_than_the_queue_arrive_in_their_order,
+    batch_keeps_what_no_client_is_there_for,
     plain_handlers_see_the_request,
     session_is_a_stream_and_a_sink,
     message_larger_than_every_queue_arrives,
@@ -141,6 +143,54 @@ fn plain_stream_carries_every_frame_and_ends_with_the_last_chunk<R: TestRuntime>
     let sent: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
     assert_eq!(events.rest(), (sent, End::Terminated));
     assert_eq!(events.client.end(), End::Eof);
+}
+
+fn events_and_batches_larger_than_the_queue_arrive_in_their_order<R: TestRuntime>() {
+    let service = Service::builder().events("/events", |events, _| async move {
+        let event = Frame::builder();
+        let mut batch = Batch::default();
+        events.emit(event.data("first")).unwrap();
+        for turn in 0..3 {
+            events.emit_wait(event.data(&format!("{turn} alone"))).await.unwrap();
+            for n in 0..1_000 {
+                batch.push(event.data(&format!("{turn} {n}"))).unwrap();
+            }
+            let taken = events.emit_batch(&mut batch).unwrap_or(0);
+            assert_eq!(batch.events(), 1_000 - taken);
+            events.emit_batch_wait(&mut batch).await.unwrap();
+            assert!(batch.is_empty());
+        }
+    });
+    let server = TestServer::start::<R>(service);
+    let mut events = Events::get(server.addr, "/events");
+    assert_eq!(events.data(), "first");
+    for turn in 0..3 {
+        assert_eq!(events.data(), format!("{turn} alone"));
+        (0..1_000).for_each(|n| assert_eq!(events.data(), format!("{turn} {n}")));
+    }
+    assert_eq!(events.rest(), (vec![], End::Terminated));
+}
+
+fn batch_keeps_what_no_client_is_there_for<R: TestRuntime>() {
+    let (left, kept) = mpsc::channel();
+    let service = Service::builder().events("/events", move |events, _| {
+        let left = left.clone();
+        async move {
+            let mut batch = Batch::default();
+            let refused = loop {
+                batch.push(Frame::builder().data(&"x".repeat(64 * 1024))).unwrap();
+                if let Err(error) = events.emit_batch_wait(&mut batch).await {
+                    break error;
+                }
+            };
+            left.send((refused, batch.events())).unwrap();
+        }
+    });
+    let server = TestServer::start::<R>(service);
+    let mut events = Events::get(server.addr, "/events");
+    events.data();
+    drop(events);
+    assert_eq!(kept.recv_timeout(PATIENCE).unwrap(), (EventError::Closed, 1));
 }
 
 fn plain_handlers_see_the_request<R: TestRuntime>() {
