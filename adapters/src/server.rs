@@ -5,15 +5,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{AbortHandle, abortable};
 use sansio_sse::mcp::{Sessions, Streamable};
 use sansio_sse::{AcceptError, AcceptStep};
 
 use crate::McpEndpoint;
 use crate::connection;
-use crate::runtime::{Alarm, Clock, Runtime, Timer};
+use crate::runtime::{Alarm, Clock, Runtime};
 use crate::service::Service;
 use crate::state::State;
 use crate::tasks::{CONNECTED, CloseOnDrop, Kind};
@@ -121,12 +123,11 @@ impl<R: Runtime> Server<R> {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let Server { listener, state, .. } = self;
         let _tasks = CloseOnDrop(Arc::clone(&state.tasks));
-        let mut keeper = Keeper::new(Arc::clone(&state), R::timer());
+        let _keeper = keep_deadlines::<R>(Arc::clone(&state));
         {
             let mut shutdown = pin!(shutdown);
             let mut accepting = pin!(accept_loop::<R>(&listener, &state));
             poll_fn(|cx| {
-                keeper.poll(cx);
                 let _: Poll<()> = accepting.as_mut().poll(cx);
                 shutdown.as_mut().poll(cx)
             })
@@ -139,26 +140,20 @@ impl<R: Runtime> Server<R> {
         state.endpoints.iter().for_each(|endpoint| endpoint.with(Streamable::finish));
         state.tasks.finish();
         let drain = state.service.longest_drain() + DRAIN_SLACK;
-        within::<R>(state.clock, drain, &mut keeper, state.tasks.gone(&CONNECTED)).await;
+        within::<R>(state.clock, drain, state.tasks.gone(&CONNECTED)).await;
         state.registry.with(Sessions::end_detached);
         state.endpoints.iter().for_each(|endpoint| endpoint.with(Streamable::end_all));
         let handlers = state.service.handlers_within;
-        within::<R>(state.clock, handlers, &mut keeper, state.tasks.gone(&[Kind::Handler])).await;
+        within::<R>(state.clock, handlers, state.tasks.gone(&[Kind::Handler])).await;
     }
 }
 
 /// Waits for `future`, but not longer than `limit`.
-async fn within<R: Runtime>(
-    clock: Clock,
-    limit: Duration,
-    keeper: &mut Keeper<R::Timer>,
-    future: impl Future<Output = ()>,
-) {
+async fn within<R: Runtime>(clock: Clock, limit: Duration, future: impl Future<Output = ()>) {
     let until = clock.now() + limit;
     let mut alarm = Alarm::new(R::timer());
     let mut future = pin!(future);
     poll_fn(|cx| {
-        keeper.poll(cx);
         if future.as_mut().poll(cx).is_ready() || clock.now() >= until {
             return Poll::Ready(());
         }
@@ -172,33 +167,36 @@ async fn within<R: Runtime>(
     .await;
 }
 
-/// Serves the deadlines of the table of sessions, and of all connections.
-struct Keeper<T> {
-    state: Arc<State>,
-    alarm: Alarm<T>,
-}
-
-impl<T: Timer> Keeper<T> {
-    fn new(state: Arc<State>, timer: T) -> Keeper<T> {
-        Keeper { state, alarm: Alarm::new(timer) }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) {
+/// Serves the deadlines of the table of sessions, of endpoints, and of all connections, in a task of its own: so that
+/// the listener isn't asked each time that one of thousands of streams is due.
+fn keep_deadlines<R: Runtime>(state: Arc<State>) -> StopOnDrop {
+    let mut alarm = Alarm::new(R::timer());
+    let (keeper, stop) = abortable(poll_fn::<(), _>(move |cx| {
         loop {
-            let sessions = self.state.registry.poll_deadline(cx);
-            let alarms = self.state.alarms.poll_deadline(cx);
-            let endpoints = &self.state.endpoints;
-            let answers = endpoints.iter().filter_map(|endpoint| endpoint.poll_deadline(cx)).min();
+            let sessions = state.registry.poll_deadline(cx);
+            let alarms = state.alarms.poll_deadline(cx);
+            let answers = state.endpoints.iter().filter_map(|endpoint| endpoint.poll_deadline(cx)).min();
             let deadline = [sessions, alarms, answers].into_iter().flatten().min();
-            let now = self.state.clock.now();
+            let now = state.clock.now();
             if deadline.is_some_and(|at| at <= now) {
-                self.state.registry.with(Sessions::handle_timeout);
-                endpoints.iter().for_each(|endpoint| endpoint.with(Streamable::handle_timeout));
-                self.state.alarms.fire(now);
-            } else if self.alarm.poll(cx, self.state.clock, deadline).is_pending() {
-                return;
+                state.registry.with(Sessions::handle_timeout);
+                state.endpoints.iter().for_each(|endpoint| endpoint.with(Streamable::handle_timeout));
+                state.alarms.fire(now);
+            } else if alarm.poll(cx, state.clock, deadline).is_pending() {
+                return Poll::Pending;
             }
         }
+    }));
+    R::spawn(keeper.map(drop));
+    StopOnDrop(stop)
+}
+
+/// Ends a task when it is dropped.
+struct StopOnDrop(AbortHandle);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
