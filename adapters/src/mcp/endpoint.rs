@@ -360,33 +360,57 @@ impl Endpoint {
         })
     }
 
-    /// Says a message of an application that knows messages alone, until there is room for it where it goes.
+    /// Says a message of an application that knows messages alone, if there is room for it where it goes.
+    pub(super) fn relay(&self, session: &SessionId, message: Message) -> Result<(), NotSent> {
+        let (said, waiting) = self.run(|inner, now| inner.relay(now, session, message));
+        waiting.into_iter().for_each(Waker::wake);
+        said
+    }
+
+    /// The same, until there is room for it.
     pub(super) fn poll_relay(
         &self,
         cx: &mut Context<'_>,
         session: &SessionId,
         message: &mut Option<Message>,
     ) -> Poll<Result<(), NotSent>> {
-        self.run(|inner, now| {
-            let Some(said) = message.take() else { return Poll::Pending };
+        let (said, waiting) = self.run(|inner, now| {
+            let Some(said) = message.take() else { return (Poll::Pending, Vec::new()) };
             let outlet = inner.machine.outlet(session, &said);
-            match (inner.machine.relay(now, session, said), outlet) {
-                (Err(NotSent::Full(dropped)), Some(outlet)) if !inner.machine.is_heard(&outlet) => {
+            match (inner.relay(now, session, said), outlet) {
+                ((Err(NotSent::Full(dropped)), _), Some(outlet)) if !inner.machine.is_heard(&outlet) => {
                     // The application has one mouth: it must not wait for ever for a client that may never come.
                     tracing::warn!(%session, bytes = dropped.len(), "nobody reads, and no room is left: dropped");
-                    if let (MessageKind::Response, Outlet::Call(call)) = (dropped.kind(), outlet) {
-                        inner.machine.let_go(now, call);
-                    }
-                    Poll::Ready(Ok(()))
+                    let waiting = match (dropped.kind(), outlet) {
+                        (MessageKind::Response, Outlet::Call(call)) => inner.drop_call(now, call, session),
+                        _ => Vec::new(),
+                    };
+                    (Poll::Ready(Ok(())), waiting)
                 }
-                (Err(NotSent::Full(back)), Some(outlet)) => {
+                ((Err(NotSent::Full(back)), _), Some(outlet)) => {
                     *message = Some(back);
                     inner.wait(&outlet, cx.waker());
-                    Poll::Pending
+                    (Poll::Pending, Vec::new())
                 }
-                (result, _) => Poll::Ready(result),
+                ((said, waiting), _) => (Poll::Ready(said), waiting),
             }
-        })
+        });
+        waiting.into_iter().for_each(Waker::wake);
+        said
+    }
+
+    /// An application that knows messages alone has learnt that a request is cancelled. As a server over a pipe it
+    /// sends no response then, and cannot say that it won't: the request ends here.
+    pub(super) fn cancelled(&self, call: CallId, session: &SessionId) {
+        let waiting = self.run(|inner, now| {
+            let request = inner.machine.request(call);
+            // That one can't be cancelled (2025-11-25, Cancellation), and its session would end with it.
+            match request.is_some_and(|request| request.method() != Some("initialize")) {
+                true => inner.drop_call(now, call, session),
+                false => Vec::new(),
+            }
+        });
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Ready once nobody wants a response to a request any more.
@@ -468,6 +492,29 @@ impl Endpoint {
 }
 
 impl Inner {
+    /// Says a message of an application that knows messages alone, and who waits in vain once it is said.
+    fn relay(
+        &mut self,
+        now: Tick,
+        session: &SessionId,
+        message: Message,
+    ) -> (Result<(), NotSent>, Vec<Waker>) {
+        let answers =
+            self.machine.outlet(session, &message).filter(|_| message.kind() == MessageKind::Response);
+        let said = self.machine.relay(now, session, message);
+        let waiting = match (&said, answers) {
+            (Ok(()), Some(Outlet::Call(call))) => self.forget(call, Some(session)),
+            _ => Vec::new(),
+        };
+        (said, waiting)
+    }
+
+    /// A request ends without a response.
+    fn drop_call(&mut self, now: Tick, call: CallId, session: &SessionId) -> Vec<Waker> {
+        self.machine.let_go(now, call);
+        self.forget(call, Some(session))
+    }
+
     /// A request is over: whoever asked the client something on its stream has waited in vain.
     fn forget(&mut self, call: CallId, session: Option<&SessionId>) -> Vec<Waker> {
         if let Some(application) = session.and_then(|session| self.sessions.get_mut(session)) {
@@ -495,5 +542,57 @@ impl McpEndpoint {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.endpoint.sessions()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use sansio_sse::AccessRules;
+    use sansio_sse::http1::RequestHead;
+    use sansio_sse::mcp::{HeadDecision, Principal, SessionId, Streamable, StreamableConfig};
+
+    use super::{Clock, Endpoint, Mcp};
+
+    const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",
+        "capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+
+    /// POSTs, and gives back the session that it opened.
+    fn post(endpoint: &Endpoint, session: Option<&SessionId>, body: &str) -> Option<SessionId> {
+        let session = session.map(|id| format!("Mcp-Session-Id: {id}\r\n")).unwrap_or_default();
+        let accept = "Accept: application/json, text/event-stream";
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{accept}\r\n{session}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let head = RequestHead::parse(Default::default(), &mut head.as_bytes()).unwrap().unwrap();
+        match endpoint.with(|machine, now| machine.handle_head(now, &head, Principal::anonymous())) {
+            HeadDecision::ReceiveBody(post) => endpoint.post(post, body.as_bytes(), [7; 24]).opened,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_request_that_an_application_of_messages_has_done_with() {
+        let machine = Streamable::new(AccessRules::loopback(), StreamableConfig::default());
+        let endpoint = Endpoint::new(Clock::start(), machine, Mcp::default());
+        let session = post(&endpoint, None, INITIALIZE).expect("a session");
+        let kept = || endpoint.lock().sessions[&session].calls.len();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut taken = || match endpoint.poll_take(cx, &session) {
+            Poll::Ready(Some(incoming)) => incoming,
+            other => panic!("{other:?}"),
+        };
+        let result =
+            r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+        endpoint.relay(&session, taken().message.respond(result).unwrap()).unwrap();
+        assert_eq!(kept(), 0, "it is answered");
+        post(&endpoint, Some(&session), r#"{"jsonrpc":"2.0","id":1,"method":"work"}"#);
+        let work = taken();
+        assert_eq!(kept(), 1);
+        endpoint.cancelled(work.call.unwrap(), &session);
+        assert_eq!(kept(), 0, "it is cancelled");
+        assert!(endpoint.relay(&session, work.message.respond("1").unwrap()).is_err(), "too late");
     }
 }

@@ -15,8 +15,9 @@ use crate::SessionClosed;
 
 /// A session as one stream and sink of messages, for applications that know nothing of requests and streams.
 ///
-/// All that the client says comes out of it, cancellations and responses as well. What goes into it is
-/// sorted by [`outlet`](sansio_sse::mcp::Streamable::outlet): a response goes to its request, by its id; progress to the request
+/// All that the client says comes out of it, cancellations and responses as well; a request ends when its cancellation
+/// comes out, since who obeys it says nothing more. What goes into it is sorted by
+/// [`outlet`](sansio_sse::mcp::Streamable::outlet): a response goes to its request, by its id; progress to the request
 /// whose token it names; what tells of changed lists and resources to the session's own stream. Anything
 /// else goes to the stream of the one request that is being worked on, since many clients listen there and nowhere
 /// else; while there are several or none, to the session's own stream. A response to a request that is no longer
@@ -68,7 +69,11 @@ impl MessageSession {
     }
 
     fn poll_message(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.session.poll_take(cx).map(|incoming| incoming.map(|incoming| incoming.message))
+        let Some(incoming) = std::task::ready!(self.session.poll_take(cx)) else { return Poll::Ready(None) };
+        if let Some(call) = incoming.cancels {
+            self.sender.endpoint.cancelled(call, self.id());
+        }
+        Poll::Ready(Some(incoming.message))
     }
 
     /// Waits for the session's end: while something else is waited for that may never come.
@@ -121,7 +126,7 @@ impl MessageSender {
     /// # Errors
     /// [`NotSent::Full`], or [`NotSent::Gone`] once the session is over, with the message.
     pub fn try_send(&self, message: Message) -> Result<(), NotSent> {
-        match self.endpoint.with(|machine, now| machine.relay(now, &self.id, message)) {
+        match self.endpoint.relay(&self.id, message) {
             Err(NotSent::Full(message)) => Err(NotSent::Full(message)),
             said => self.outcome(said).map_err(NotSent::Gone),
         }

@@ -13,6 +13,7 @@ use crate::support::{Client, End, Events, PATIENCE, TestRuntime, TestServer, on_
 on_every_runtime![
     messages_go_in_and_out_and_find_their_streams,
     a_session_of_messages_is_a_stream_and_a_sink,
+    a_request_of_messages_ends_when_it_is_cancelled,
     a_cancellation_reaches_its_request_while_the_application_reads_nothing,
     a_request_that_is_dropped_is_answered_with_an_error,
     a_request_whose_handler_panics_is_answered_and_its_session_lives,
@@ -94,6 +95,42 @@ fn a_session_of_messages_is_a_stream_and_a_sink<R: TestRuntime>() {
     }
     until("the handler to end", || server.handle.handlers() == 0);
     assert_eq!(asker.post(call(3, "m")).status, 404, "the session has ended");
+}
+
+fn a_request_of_messages_ends_when_it_is_cancelled<R: TestRuntime>() {
+    let (told, outcome) = mpsc::channel();
+    let server = TestServer::start::<R>(service(Mcp::messages(move |mut session: MessageSession| {
+        let told = told.clone();
+        async move {
+            let sender = session.sender();
+            let mut obeys = true;
+            while let Some(message) = session.receive().await {
+                match message.method() {
+                    Some("initialize") => sender.send(agreed(&message)).await.unwrap(),
+                    Some("work") => told.send(message).unwrap(),
+                    Some("notifications/cancelled") if obeys => obeys = false,
+                    // Too late is no error of the application's.
+                    Some("notifications/cancelled") => {
+                        sender.send(r#"{"jsonrpc":"2.0","id":2,"result":{}}"#.parse().unwrap()).await.unwrap()
+                    }
+                    Some("ping") => sender.send(message.respond("1").unwrap()).await.unwrap(),
+                    _ => {}
+                }
+            }
+        }
+    })));
+    let asker = Asker::open(server.addr, V11);
+    for id in [1, 2] {
+        let post = asker.post_late(call(id, "work"));
+        outcome.recv_timeout(PATIENCE).unwrap();
+        let cancel =
+            json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } });
+        assert_eq!(asker.post(cancel).status, 202);
+        let (data, end) = Events::with(post, "").rest();
+        assert_eq!((data, end), (vec![String::new()], End::Terminated), "nothing is said for it");
+    }
+    assert_eq!(asker.post(call(3, "ping")).body, r#"{"jsonrpc":"2.0","id":3,"result":1}"#);
+    asker.delete();
 }
 
 fn a_cancellation_reaches_its_request_while_the_application_reads_nothing<R: TestRuntime>() {
