@@ -173,7 +173,7 @@ async def one_client():
             step("log messages")
             await conversation.text_of(target["log"])
             assert len(conversation.log) == target["log"]["lines"], f"the log is {conversation.log}"
-        if not is_stateless or target["asks_without_session"]:
+        if not is_stateless or target.get("asks_without_session"):
             for call in target["ask"]:
                 step(f"a question of the server's: {call['name']}")
                 answer = await conversation.text_of(call)
