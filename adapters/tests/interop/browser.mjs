@@ -6,6 +6,7 @@
 // from it: each session, to SESSIONS_FILE, and at last one line. Exits 0 if all held.
 
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -14,12 +15,14 @@ import { text } from "node:stream/consumers";
 import { serve } from "./cut.mjs";
 
 const WITHIN_MS = 60_000;
+const STOP_MS = 5_000;
 
 const [base, , , sessionsFile, pageOrigin] = process.argv.slice(2);
 const cutting = await serve(base);
 const script = readFileSync(new URL("./page.mjs", import.meta.url));
 const profile = mkdtempSync(join(tmpdir(), "mcp-sse-browser-"));
 let browser;
+let closed;
 let complaints = "";
 
 const said = await new Promise((resolve) => {
@@ -53,22 +56,27 @@ const said = await new Promise((resolve) => {
       detached: true, // a group of its own, to be ended with all that it starts
       stdio: ["ignore", "ignore", "pipe"],
     });
+    closed = once(browser, "close").catch(() => {});
     browser.stderr.setEncoding("utf8").on("data", (chunk) => (complaints = (complaints + chunk).slice(-2000)));
     browser.on("error", (error) => resolve({ why: `chromium does not start: ${error.message}` }));
-    browser.on("exit", (code) => resolve({ why: `chromium ended with ${code}: ${complaints.slice(-300)}` }));
+    browser.once("exit", (code) => resolve({ why: `chromium ended with ${code}: ${complaints.slice(-300)}` }));
   });
   setTimeout(() => resolve({ why: `not done after ${WITHIN_MS / 1000} s: ${complaints.slice(-300)}` }), WITHIN_MS);
 });
 
+// It ends its own processes when it is asked to, else they are ended with it: the last one closes its output.
 if (browser.pid) {
-  const ended = new Promise((resolve) => browser.once("close", resolve));
-  try {
-    process.kill(-browser.pid, "SIGKILL");
-    await ended;
-  } catch {
-    // It has ended by itself.
-  }
+  const late = setTimeout(() => {
+    try {
+      process.kill(-browser.pid, "SIGKILL");
+    } catch {
+      // Nobody is left.
+    }
+  }, STOP_MS);
+  browser.kill("SIGTERM");
+  await closed;
+  clearTimeout(late);
 }
-rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
+rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 console.log((said.why ?? said.what).replace(/\s+/g, " ").slice(0, 400));
 process.exit(said.why ? 1 : 0);
