@@ -22,7 +22,8 @@ impl Peer for Request {
         let heard = self.endpoint().publish(&notification);
         tracing::debug!(heard, "published");
         if let Some(session) = self.session_sender() {
-            drop(session.send(notification).await);
+            // Nobody may listen there, and the call goes on all the same.
+            drop(session.try_send(notification));
         }
     }
 
