@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use async_io::Timer;
 use async_signal::{Signal, Signals};
 use futures_channel::oneshot;
 use futures_util::future::{Either, FutureExt, select};
-use futures_util::stream::StreamExt;
+use futures_util::stream::{Stream, StreamExt};
 use sansio_sse_adapters::{Mcp, Runtime, Server, Service, SmolRuntime};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
@@ -62,15 +62,15 @@ fn on_tokio(_: &ServeOptions) -> Result<ExitCode, Failed> {
 
 /// Standard output may be closed; that is no reason to stop.
 fn say(what: impl Display) {
-    let mut out = std::io::stdout();
+    let mut out = io::stdout();
     let _ = write!(out, "{what}").and_then(|()| out.flush());
 }
 
 fn start_log(options: &ServeOptions) -> Result<(), Failed> {
     let filter =
         EnvFilter::try_new(&options.log).map_err(|error| format!("--log {:?}: {error}", options.log))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = log.with_ansi(io::stderr().is_terminal());
     match options.log_format {
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),
@@ -101,13 +101,13 @@ async fn run<R: Runtime>(options: &ServeOptions) -> Result<ExitCode, Failed> {
         let _ = asked.await;
     }));
     let signalled = pin!(async {
-        signals.next().await;
+        signal(&mut signals).await;
         info!("stopping; once more stops at once");
         let _ = ask.send(());
         // Supervisors such as `timeout` send the same signal twice in a row, and mean it once.
         Timer::after(SAME_SIGNAL).await;
-        while signals.next().now_or_never().is_some() {}
-        signals.next().await;
+        while let Some(Some(Ok(_))) = signals.next().now_or_never() {}
+        signal(&mut signals).await;
     });
     let stopped = async {
         running.await;
@@ -128,6 +128,14 @@ async fn run<R: Runtime>(options: &ServeOptions) -> Result<ExitCode, Failed> {
             }
             Ok(ExitCode::from(INTERRUPTED))
         }
+    }
+}
+
+/// Waits for a signal. That none can be read is none: it is still there when the next look is taken.
+async fn signal(signals: &mut (impl Stream<Item = io::Result<Signal>> + Unpin)) {
+    while let Some(Err(error)) = signals.next().await {
+        warn!(%error, "can't look for signals");
+        Timer::after(SAME_SIGNAL).await;
     }
 }
 
@@ -190,4 +198,21 @@ fn find_program(program: &OsStr) -> Option<PathBuf> {
         return Some(PathBuf::from(program)).filter(is_file);
     }
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(is_file)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::{FutureExt, Signal, StreamExt, io, signal};
+
+    #[test]
+    fn signal_that_cannot_be_read_stops_nothing() {
+        let mut signals = stream::iter([Err(io::ErrorKind::Interrupted.into()), Ok(Signal::Term)]);
+        smol::block_on(signal(&mut signals));
+        assert!(
+            matches!(signals.next().now_or_never(), Some(None)),
+            "it has waited for the one that could be"
+        );
+    }
 }
