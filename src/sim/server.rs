@@ -1,7 +1,11 @@
 //! [`Server`]: a whole MCP server as a pure program: HTTP, routes, sessions, streams, and an application.
 
+mod book;
+mod endpoint;
+mod entry;
 mod house;
 mod http;
+mod streamable;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -9,11 +13,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub use self::book::Talk;
+use self::endpoint::Endpoint;
 use super::application::{Application, Outbox};
 use super::session::Live;
 use super::{Conn, End, Program, Rng, Violation, Watched, Wish};
 use crate::http1::{Connection, ConnectionConfig, Step as HttpStep};
-use crate::mcp::{Attachment, HttpSse, Message, PostId, Routes, SessionId, SessionLimits, Sessions};
+use crate::mcp::{
+    Attachment, ExchangeId, HttpSse, Message, Post, PostId, Routes, SessionId, SessionLimits, Sessions,
+    StreamableConfig,
+};
 use crate::{AccessRules, Close, Disconnect, Frame, Manner, Step, StreamConfig, Tick, Topic, TopicConfig};
 
 /// How a [`Server`] is set up.
@@ -27,6 +36,10 @@ pub struct ServerConfig {
     pub connection: Arc<ConnectionConfig>,
     /// The session table.
     pub limits: SessionLimits,
+    /// The endpoint of Streamable HTTP at `/mcp`; `None` for none.
+    pub streamable: Option<StreamableConfig>,
+    /// How long the application takes nothing more from `/mcp` after each message.
+    pub busy_for: Duration,
     /// How late the server's driver serves deadlines at the most; `None` if it may be any time, then I7 is not
     /// looked at.
     pub late_by: Option<Duration>,
@@ -47,7 +60,8 @@ pub struct Ends {
 /// with every stream held against the laws. What is given out to clients is counted, and must add up.
 ///
 /// `GET /sse` opens a session, `POST /message` speaks in it, `GET /events` reads what the application
-/// [publishes](Outbox::publish), from the event that `Last-Event-ID` names.
+/// [publishes](Outbox::publish), from the event that `Last-Event-ID` names. Where it is configured, `/mcp` is an endpoint
+/// of Streamable HTTP; who asks there is who the `Authorization` header names.
 #[derive(Debug)]
 pub struct Server<A> {
     /// The application.
@@ -69,6 +83,7 @@ pub struct Server<A> {
     said: BTreeMap<SessionId, Vec<Message>>,
     published: Vec<Frame>,
     held: BTreeMap<PostId, Conn>,
+    endpoint: Option<Box<Endpoint>>,
     violation: Option<Violation>,
 }
 
@@ -76,11 +91,29 @@ pub struct Server<A> {
 #[derive(Debug)]
 enum Peer {
     /// It asks: the session that its body is for, and the POST that waits for an answer.
-    Http { machine: Box<Connection>, speaks_in: Option<SessionId>, held: Option<PostId> },
+    Http {
+        machine: Box<Connection>,
+        speaks_in: Option<SessionId>,
+        held: Option<PostId>,
+        /// What it has asked `/mcp` for.
+        asked: Option<Asked>,
+    },
     /// It carries a response of a session; the attachment goes back with the response's close.
     Session { id: SessionId, generation: u32, attachment: Option<Attachment> },
     /// It carries a plain stream.
     Events { stream: Box<Watched> },
+    /// It carries an answer of `/mcp`; whether that is to be filled after the next write, and whether its close was
+    /// given back.
+    Answer { exchange: ExchangeId, stream: Box<Watched>, again: bool, is_told: bool },
+}
+
+/// A request to `/mcp`.
+#[derive(Debug)]
+enum Asked {
+    /// Its body is awaited.
+    Post(Post),
+    /// Its answer is.
+    Exchange(ExchangeId),
 }
 
 impl<A: Application> Server<A> {
@@ -91,9 +124,13 @@ impl<A: Application> Server<A> {
         let (frames, bytes) = config.events.queue_limits();
         let line_end = config.events.line_end();
         let topic = Topic::new(rng.next(), TopicConfig { max_frames: frames, max_bytes: bytes, line_end });
+        let routes = Routes::new(AccessRules::loopback()).http_sse("/sse", &http_sse).events("/events");
+        let endpoint = config.streamable.clone();
+        let endpoint = endpoint.map(|endpoint| Box::new(Endpoint::new(endpoint, config.busy_for)));
         Server {
             app,
-            routes: Routes::new(AccessRules::loopback()).http_sse("/sse", &http_sse).events("/events"),
+            routes: if endpoint.is_some() { routes.streamable(["/mcp"]) } else { routes },
+            endpoint,
             sessions: Sessions::new(config.limits.clone(), http_sse.resumption),
             http_sse,
             config,
@@ -114,7 +151,21 @@ impl<A: Application> Server<A> {
 
     /// The sessions that are alive.
     pub fn session_ids(&self) -> impl Iterator<Item = &SessionId> {
-        self.live.keys()
+        let streamable = self.endpoint.iter().flat_map(|endpoint| endpoint.machine.sessions());
+        self.live.keys().chain(streamable)
+    }
+
+    /// What was said at `/mcp` to the request of this id, as it stands in it. Ids are the clients' own: this is the
+    /// last request that had it.
+    #[must_use]
+    pub fn said_to(&self, request: &str) -> Option<&Talk> {
+        self.endpoint.as_ref()?.book.of_request(request)
+    }
+
+    /// What was said on the own stream of a session of `/mcp`.
+    #[must_use]
+    pub fn said_in(&self, session: &SessionId) -> Option<&Talk> {
+        self.endpoint.as_ref()?.book.of_session(session).map(|(_, talk)| talk)
     }
 
     /// What the application said in a session, accepted or waiting.
@@ -135,10 +186,18 @@ impl<A: Application> Server<A> {
         &self.ends
     }
 
+    /// How often what happened at `/mcp`, by the names in [`HAPPENINGS`](super::HAPPENINGS).
+    pub fn happenings(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let happenings = self.endpoint.iter().flat_map(|endpoint| &endpoint.happenings);
+        happenings.map(|(what, times)| (*what, *times))
+    }
+
     /// Whether nothing is left of anybody.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.peers.is_empty()
+        self.sessions.is_empty()
+            && self.peers.is_empty()
+            && self.endpoint.as_ref().is_none_or(|endpoint| endpoint.is_empty())
     }
 
     /// Takes no more, says what is said, and closes.
@@ -158,8 +217,11 @@ impl<A: Application> Server<A> {
                         live.finish(now);
                     }
                 }
+                // The endpoint sees to it.
+                Peer::Answer { .. } => {}
             }
         }
+        self.finish_endpoint(now);
         self.keep_house(now);
     }
 }
@@ -170,7 +232,10 @@ impl<A: Application> Program for Server<A> {
         if self.finishing {
             machine.finish(now);
         }
-        self.peers.insert(conn, Peer::Http { machine: Box::new(machine), speaks_in: None, held: None });
+        self.peers.insert(
+            conn,
+            Peer::Http { machine: Box::new(machine), speaks_in: None, held: None, asked: None },
+        );
     }
 
     fn poll(&self, conn: Conn, offer: &mut Vec<u8>) -> Wish {
@@ -192,7 +257,7 @@ impl<A: Application> Program for Server<A> {
                 Some(live) if live.close_of(*generation).is_none() => wish_of(&live.poll(), offer),
                 Some(_) | None => over,
             },
-            Some(Peer::Events { stream, .. }) => wish_of(&stream.poll(), offer),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => wish_of(&stream.poll(), offer),
         }
     }
 
@@ -204,7 +269,7 @@ impl<A: Application> Program for Server<A> {
                     live.handle_wrote(now, taken);
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_wrote(now, taken),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_wrote(now, taken),
             None => {}
         }
         self.follow_up(now, conn);
@@ -217,7 +282,7 @@ impl<A: Application> Program for Server<A> {
                     live.handle_refused();
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_refused(),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_refused(),
             Some(Peer::Http { .. }) | None => {}
         }
     }
@@ -230,7 +295,9 @@ impl<A: Application> Program for Server<A> {
                     live.handle_input(now, bytes.len());
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_input(now, bytes.len()),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => {
+                stream.handle_input(now, bytes.len())
+            }
             None => {}
         }
         self.follow_up(now, conn);
@@ -244,7 +311,7 @@ impl<A: Application> Program for Server<A> {
                     live.handle_disconnect(now, how);
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_disconnect(now, how),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_disconnect(now, how),
             None => {}
         }
         self.follow_up(now, conn);
@@ -257,7 +324,7 @@ impl<A: Application> Program for Server<A> {
                     live.handle_abandoned(now);
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_abandoned(now),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_abandoned(now),
             Some(Peer::Http { .. }) | None => {}
         }
         self.follow_up(now, conn);
@@ -271,6 +338,7 @@ impl<A: Application> Program for Server<A> {
     fn handle_timeout(&mut self, now: Tick, conn: Option<Conn>) {
         let Some(conn) = conn else {
             self.sessions.handle_timeout(now);
+            self.endpoint_timeout(now);
             self.app.handle_timeout(now, &mut self.outbox);
             return self.keep_house(now);
         };
@@ -281,14 +349,15 @@ impl<A: Application> Program for Server<A> {
                     live.handle_timeout(now);
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_timeout(now),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_timeout(now),
             None => {}
         }
         self.follow_up(now, conn);
     }
 
     fn deadline(&self) -> Option<Tick> {
-        [self.sessions.deadline(), self.app.deadline()].into_iter().flatten().min()
+        let endpoint = self.endpoint.as_ref().and_then(|endpoint| endpoint.deadline());
+        [self.sessions.deadline(), self.app.deadline(), endpoint].into_iter().flatten().min()
     }
 
     fn violation(&self) -> Option<&Violation> {

@@ -215,6 +215,15 @@ impl Log {
         None
     }
 
+    /// Its number in event ids.
+    #[cfg(feature = "sim")]
+    pub(super) fn number(&self) -> Option<u64> {
+        match self {
+            Log::Kept(kept) => Some(kept.delivered.stream),
+            Log::Passing { .. } => None,
+        }
+    }
+
     /// When its oldest event was said.
     pub(super) fn oldest_born(&self) -> Option<Tick> {
         match self {

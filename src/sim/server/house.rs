@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Peer, Server};
+use super::{Asked, Peer, Server};
 use crate::Tick;
 use crate::http1::Response;
 use crate::mcp::{PostOutcome, SessionEvent, SessionId};
@@ -17,6 +17,7 @@ impl<A: Application> Server<A> {
     pub(super) fn keep_house(&mut self, now: Tick) {
         loop {
             self.reap(now);
+            self.keep_endpoint(now);
             let Some(event) = self.sessions.poll_event() else {
                 if self.outbox.0.is_empty() {
                     break;
@@ -79,6 +80,9 @@ impl<A: Application> Server<A> {
     pub(super) fn say(&mut self, now: Tick) {
         for output in core::mem::take(&mut self.outbox.0) {
             match output {
+                Output::Send(id, message) if self.has_streamable(&id) => {
+                    self.tell_endpoint(|endpoint| endpoint.send(now, &id, message));
+                }
                 Output::Send(id, message) => {
                     self.said.entry(id.clone()).or_default().push(message.clone());
                     if let Some(live) = self.live.get_mut(&id) {
@@ -90,6 +94,12 @@ impl<A: Application> Server<A> {
                         live.handle_fault(now);
                     }
                 }
+                Output::Finish(id) | Output::Abort(id) if self.has_streamable(&id) => {
+                    self.tell_endpoint(|endpoint| {
+                        endpoint.machine.end_session(now, &id);
+                        Ok(())
+                    });
+                }
                 Output::Finish(id) => {
                     self.sessions.end(now, &id);
                 }
@@ -98,6 +108,25 @@ impl<A: Application> Server<A> {
                         live.abort(now);
                     }
                 }
+                Output::Respond(call, message) => {
+                    self.tell_endpoint(|endpoint| endpoint.respond(now, call, message));
+                }
+                Output::SendFor(call, message) => {
+                    self.tell_endpoint(|endpoint| endpoint.send_for(now, call, message));
+                }
+                Output::PollLater(call, retry) => {
+                    self.tell_endpoint(|endpoint| {
+                        endpoint.poll_later(now, call, retry);
+                        Ok(())
+                    });
+                }
+                Output::LetGo(call) => {
+                    self.tell_endpoint(|endpoint| {
+                        endpoint.let_go(now, call);
+                        Ok(())
+                    });
+                }
+                Output::Notify(_) => {}
                 Output::Publish(frame) => {
                     self.topic.publish(now, &frame);
                     self.published.push(frame);
@@ -155,8 +184,9 @@ impl<A: Application> Server<A> {
             self.read(now, &id);
         }
         self.fill(now, conn);
+        self.fill_again(now, conn);
         self.keep_house(now);
-        if let Some(Peer::Events { stream, .. }) = self.peers.get(&conn)
+        if let Some(Peer::Events { stream } | Peer::Answer { stream, .. }) = self.peers.get(&conn)
             && stream.violation().is_some()
         {
             self.note(stream.violation().cloned());
@@ -164,7 +194,21 @@ impl<A: Application> Server<A> {
     }
 
     pub(super) fn forget(&mut self, now: Tick, conn: Conn) {
+        self.tell_closed(now, conn);
         match self.peers.remove(&conn) {
+            Some(Peer::Http { asked: Some(Asked::Exchange(exchange)), .. }) => {
+                self.tell_endpoint(|endpoint| {
+                    endpoint.gone(now, exchange);
+                    Ok(())
+                });
+            }
+            Some(Peer::Answer { stream, is_told, .. }) => {
+                self.count(stream.oracle().counts());
+                self.note(stream.violation().cloned());
+                if !is_told {
+                    self.broke(now, Law::I13, format!("{conn:?} is gone without a close"));
+                }
+            }
             Some(Peer::Http { held: Some(post), speaks_in: Some(id), .. }) => {
                 self.held.remove(&post);
                 self.sessions.withdraw(now, &id, post);

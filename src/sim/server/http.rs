@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 
-use super::{Peer, Server};
+use super::{Asked, Peer, Server};
 use crate::http1::{RequestHead, Response, Step as HttpStep};
 use crate::mcp::{Attachment, Message, OpenError, Posted, Route, SessionId, StreamKind, read_message};
 use crate::sim::application::Application;
@@ -16,7 +16,13 @@ impl<A: Application> Server<A> {
     /// Answers what the connection asks for, as far as it can be answered now.
     pub(super) fn serve(&mut self, now: Tick, conn: Conn) {
         loop {
-            let Some(Peer::Http { machine, speaks_in, held }) = self.peers.get_mut(&conn) else { return };
+            let Some(Peer::Http { machine, speaks_in, held, asked }) = self.peers.get_mut(&conn) else {
+                return;
+            };
+            if let Some(Asked::Exchange(exchange)) = asked {
+                let exchange = *exchange;
+                if self.deliver(now, conn, exchange) { continue } else { return }
+            }
             match machine.poll() {
                 HttpStep::Head { head, .. } => {
                     let head = head.clone();
@@ -38,11 +44,14 @@ impl<A: Application> Server<A> {
                             Ok(()) => return,
                             Err(response) => self.respond(now, conn, &response),
                         },
+                        Route::Streamable(_) => self.ask(now, conn, &head),
                         // Not reached: none is registered.
-                        Route::Request(_) | Route::Streamable(_) => {
-                            self.respond(now, conn, &Response::empty(404));
-                        }
+                        Route::Request(_) => self.respond(now, conn, &Response::empty(404)),
                     }
+                }
+                HttpStep::Request { head, body, .. } if asked.is_some() => {
+                    let (head, body) = (head.clone(), body.to_vec());
+                    self.ask_by_post(now, conn, &head, &body);
                 }
                 HttpStep::Request { body, .. } if held.is_none() => {
                     let message = read_message(body);
