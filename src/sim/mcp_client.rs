@@ -237,16 +237,22 @@ impl McpClient {
                 self.plan(now + after, Errand::Cancel(lane));
             }
         }
-        if self.phase == Phase::Open && self.config.deletes.take_if(|at| *at <= now).is_some() {
+        if self.can_delete() && self.config.deletes.take_if(|at| *at <= now).is_some() {
             self.ready.push_back(Errand::Delete(self.era));
         }
     }
 
     fn can_ask(&self) -> bool {
-        let open = |lane: &&Lane| lane.era == self.era && lane.request.is_some() && lane.fate == Fate::Open;
+        // A subscription is in nobody's way.
+        let is_ask = |lane: &Lane| lane.request.is_some() && lane.method != "subscriptions/listen";
+        let open = |lane: &&Lane| lane.era == self.era && is_ask(lane) && lane.fate == Fate::Open;
         self.phase == Phase::Open
             && !self.config.asks.is_empty()
             && self.lanes.iter().filter(open).count() < self.config.at_once
+    }
+
+    fn can_delete(&self) -> bool {
+        self.phase == Phase::Open && !self.config.revision.is_stateless()
     }
 
     fn open_lane(&mut self, id: u64, method: &str) -> usize {
@@ -390,7 +396,7 @@ impl Program for McpClient {
         };
         let errand = self.errands.first_key_value().map(|((at, _), _)| *at);
         let asks = self.can_ask().then_some(self.next_ask);
-        let deletes = self.config.deletes.filter(|_| self.phase == Phase::Open);
+        let deletes = self.config.deletes.filter(|_| self.can_delete());
         [comes, errand, asks, deletes, self.config.leaves].into_iter().flatten().min()
     }
 }

@@ -20,8 +20,8 @@ use super::session::Live;
 use super::{Conn, End, Program, Rng, Violation, Watched, Wish};
 use crate::http1::{Connection, ConnectionConfig, Step as HttpStep};
 use crate::mcp::{
-    Attachment, ExchangeId, HttpSse, Message, Post, PostId, Routes, SessionId, SessionLimits, Sessions,
-    StreamableConfig,
+    Attachment, ExchangeId, GapAnswer, HttpSse, Message, Post, PostId, Routes, SessionId, SessionLimits,
+    Sessions, StreamableConfig,
 };
 use crate::{AccessRules, Close, Disconnect, Frame, Manner, Step, StreamConfig, Tick, Topic, TopicConfig};
 
@@ -186,10 +186,16 @@ impl<A: Application> Server<A> {
         &self.ends
     }
 
+    /// Whether a client of `/mcp` that has missed what is gone is not told so.
+    pub(super) fn skips_gaps(&self) -> bool {
+        self.config.streamable.as_ref().is_some_and(|config| config.gaps == GapAnswer::Reset)
+    }
+
     /// How often what happened at `/mcp`, by the names in [`HAPPENINGS`](super::HAPPENINGS).
     pub fn happenings(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let happenings = self.endpoint.iter().flat_map(|endpoint| &endpoint.happenings);
-        happenings.map(|(what, times)| (*what, *times))
+        let early = self.endpoint.iter().map(|endpoint| ("answer: ended early", endpoint.book.ended_early));
+        happenings.map(|(what, times)| (*what, *times)).chain(early)
     }
 
     /// Whether nothing is left of anybody.

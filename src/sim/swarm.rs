@@ -131,6 +131,9 @@ impl Swarm {
         let mut rng = Rng::new(seed);
         let mut draw = Draw { rng: rng.fork() };
         let length = draw.ms(3_000, 20_000);
+        let transports = Transports::of(seed);
+        // There is more to a second at /mcp.
+        let length = if transports == Transports::Streamable { length / 2 } else { length };
         let mut world = World::new(rng.next());
 
         let pace = match draw.rng.below(6) {
@@ -147,7 +150,6 @@ impl Swarm {
             Pace::Late(by) => Some(by),
             Pace::Never => None,
         };
-        let transports = Transports::of(seed);
         let mut config = draw.server(late_by);
         let detached_for = config.limits.detached_for;
         let mut app = Chatter::new(&mut draw, length);
@@ -167,8 +169,8 @@ impl Swarm {
         let source = Arc::new(draw.source());
         let (clients, others) = match transports {
             Transports::HttpSse => (clients, 0),
-            Transports::Streamable => (0, clients.min(3)),
-            Transports::Both => (clients.min(2), draw.rng.between(1, 2)),
+            Transports::Streamable => (0, clients.min(2)),
+            Transports::Both => (clients.min(2), 1),
         };
         for number in 0..others {
             let config = draw.mcp_client(number + 1, length);
@@ -181,7 +183,13 @@ impl Swarm {
         if draw.rng.one_in(2) {
             let (from, attempts) = (Tick::ZERO + draw.ms(0, 2_000), draw.rng.between(1, 6));
             let attempts = u32::try_from(attempts).unwrap_or(1);
-            world.add_client(Person::Attacker(Attacker::new(rng.fork(), from, attempts, draw.ms(50, 3_000))));
+            let (attempts, at_mcp) = match transports {
+                Transports::HttpSse => (attempts, 0),
+                Transports::Streamable => (attempts * 2, 1),
+                Transports::Both => (attempts * 2, 2),
+            };
+            let attacker = Attacker::new(rng.fork(), from, attempts, draw.ms(50, 3_000)).at_mcp(at_mcp);
+            world.add_client(Person::Attacker(attacker));
         }
         let weather = Weather::draw(&mut draw.rng, length);
         world.set_links(move |_, now, rng| weather.links(now, rng));

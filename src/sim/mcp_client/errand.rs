@@ -10,6 +10,9 @@ use crate::http1::{HeadLimits, RequestBuilder, ResponseHead, ResponseReader};
 use crate::mcp::{Message, Revision, SessionId};
 use crate::sim::Conn;
 
+/// How often it comes again for an answer and hears nothing, before it takes what it missed for gone.
+const IN_VAIN: u32 = 5;
+
 /// An errand on its connection.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -31,7 +34,11 @@ pub(super) fn body_of(revision: Revision, id: u64, method: &str) -> String {
         format!(r#"{{"protocolVersion":"{revision}","capabilities":{{}}}}"#)
     } else if revision.is_stateless() {
         let version = format!(r#""io.modelcontextprotocol/protocolVersion":"{revision}""#);
-        format!(r#"{{"_meta":{{{version},"io.modelcontextprotocol/clientCapabilities":{{}}}}}}"#)
+        let wanted = match method {
+            "subscriptions/listen" => r#","notifications":{"toolsListChanged":true}"#,
+            _ => "",
+        };
+        format!(r#"{{"_meta":{{{version},"io.modelcontextprotocol/clientCapabilities":{{}}}}{wanted}}}"#)
     } else {
         String::from("{}")
     };
@@ -192,9 +199,11 @@ impl McpClient {
                     // It is not known whether it came through: a request is not made twice, but by its id.
                     0 => self.comes_again(now, &errand, at),
                     200 if is_stream => {
-                        let (brought, is_resumed) =
-                            (self.lanes[at].brought, matches!(errand, Errand::Resume(_)));
-                        if in_order && at_once && is_resumed && !brought {
+                        let is_resumed = matches!(errand, Errand::Resume(_));
+                        let lane = &mut self.lanes[at];
+                        lane.in_vain = if lane.brought || !is_resumed { 0 } else { lane.in_vain + 1 };
+                        let is_empty = in_order && at_once && lane.in_vain > 0;
+                        if is_empty || (lane.in_vain > IN_VAIN && lane.request.is_some()) {
                             self.gone(now, at);
                         } else {
                             self.comes_again(now, &errand, at);
@@ -206,7 +215,7 @@ impl McpClient {
                         if self.lanes[at].method == "initialize" && matches!(errand, Errand::Ask(_)) {
                             self.session_over(now, era);
                         } else {
-                            self.plan(now + retry, errand);
+                            self.plan(now + retry * 4, errand);
                         }
                     }
                     _ => self.whole(now, at, body),
@@ -219,7 +228,8 @@ impl McpClient {
             },
             Errand::Delete(era) => match status {
                 204 | 404 => self.session_over(now, era),
-                _ => self.plan(now + retry, Errand::Delete(era)),
+                0 | 408 | 503 => self.plan(now + retry, Errand::Delete(era)),
+                _ => {}
             },
             Errand::Cancel(_) => {}
         }

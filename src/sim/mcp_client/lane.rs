@@ -51,8 +51,10 @@ pub struct Lane {
     jumps: bool,
     /// It has gone back once.
     has_gone_back: bool,
-    /// What its present response has brought.
+    /// Whether its present response has brought anything.
     pub(super) brought: bool,
+    /// Responses in a row that have not.
+    pub(super) in_vain: u32,
 }
 
 impl Lane {
@@ -73,6 +75,7 @@ impl Lane {
             jumps: false,
             has_gone_back: false,
             brought: false,
+            in_vain: 0,
         }
     }
 

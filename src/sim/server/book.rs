@@ -1,6 +1,7 @@
 //! [`Book`]: a naive memory of what was said at `/mcp`, and where, that says what each response must carry.
 
 mod carries;
+mod subscriptions;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -8,7 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::mcp::{CallId, ExchangeId, Message, MessageKind, Revision, SessionId, StreamableConfig};
+use crate::mcp::{CallId, ExchangeId, Filter, Message, MessageKind, Revision, SessionId, StreamableConfig};
 use crate::sim::Law;
 use crate::{EventId, Frame, Tick};
 
@@ -33,6 +34,8 @@ pub struct Talk {
     is_vague: bool,
     /// The newest exchange that asked for it.
     latest: Option<ExchangeId>,
+    /// The one whose socket tells how far it was taken.
+    speaker: Option<ExchangeId>,
     /// Nothing more will be said.
     is_done: bool,
     /// The present response is to end, and the client to come again after so long.
@@ -73,6 +76,9 @@ pub(super) struct Book {
     untaken: BTreeMap<(Option<SessionId>, String), VecDeque<usize>>,
     by_request: BTreeMap<String, usize>,
     now: Tick,
+    subscriptions: Vec<(usize, Filter)>,
+    /// Responses that ended for their clients to poll.
+    pub(super) ended_early: u64,
 }
 
 impl Talk {
@@ -95,9 +101,9 @@ impl Talk {
 
     fn kind(&self) -> &'static str {
         match (self.asks.is_empty(), self.is_done) {
-            (true, _) => "own stream resumed",
-            (false, true) => "answer resumed, complete",
-            (false, false) => "answer resumed, at work",
+            (true, _) => "own stream: resumed",
+            (false, true) => "request: resumed when answered",
+            (false, false) => "request: resumed at work",
         }
     }
 
@@ -121,13 +127,14 @@ impl Book {
             untaken: BTreeMap::new(),
             by_request: BTreeMap::new(),
             now: Tick::ZERO,
+            subscriptions: Vec::new(),
+            ended_early: 0,
         }
     }
 
-    /// The endpoint's clock shows this, and its own time never goes back.
-    pub(super) fn clock(&mut self, now: Tick) -> Tick {
-        self.now = self.now.max(now);
-        self.now
+    /// The endpoint's own time is this.
+    pub(super) fn clock(&mut self, now: Tick) {
+        self.now = now;
     }
 
     fn talk(&mut self, session: Option<SessionId>, revision: Revision, asks: Vec<String>) -> usize {
@@ -142,6 +149,7 @@ impl Book {
             next: 1,
             is_vague: false,
             latest: None,
+            speaker: None,
             is_done: false,
             poll: None,
         });
@@ -169,7 +177,7 @@ impl Book {
     ) {
         let talk = (!asks.is_empty()).then(|| {
             let talk = self.talk(session.cloned(), revision, asks.clone());
-            self.talks[talk].latest = Some(exchange);
+            (self.talks[talk].latest, self.talks[talk].speaker) = (Some(exchange), Some(exchange));
             for ask in asks {
                 self.by_request.insert(ask.clone(), talk);
                 self.untaken.entry((session.cloned(), ask)).or_default().push_back(talk);
@@ -191,9 +199,9 @@ impl Book {
     ) -> &'static str {
         let own = self.own.get(session).copied();
         let Some(last) = last else {
-            let takes_over = own.and_then(|own| self.talks.get(own)?.latest).is_some();
+            let takes_over = own.and_then(|own| self.talks.get(own)?.speaker).is_some();
             self.attach(exchange, own, None, true);
-            return if takes_over { "own stream again" } else { "own stream" };
+            return if takes_over { "own stream: taken over" } else { "own stream: opened" };
         };
         let id = last.parse::<EventId>().ok();
         let talk = id.and_then(|id| Some((self.find(session, id.stream)?, id.seq)));
@@ -207,7 +215,7 @@ impl Book {
         let Some(actual) = actual else {
             let empty = Speaks { talk: None, from: None, may_prime: false };
             self.exchanges.insert(exchange, empty);
-            return "gap: empty stream";
+            return "gap: an empty stream";
         };
         if let Some((number, seq)) = talk.filter(|(talk, _)| self.talks[*talk].number == Some(actual)) {
             let least = held.map_or(self.oldest_held(number), |_| seq + 1);
@@ -222,7 +230,7 @@ impl Book {
             let (least, most) = (self.oldest_held(own), self.talks[own].end());
             self.attach(exchange, Some(own), Some((least, most)), true);
         }
-        "gap: reset to the session's own stream"
+        "gap: reset to the own stream"
     }
 
     fn attach(
@@ -234,16 +242,20 @@ impl Book {
     ) {
         if let Some(found) = talk.and_then(|talk| self.talks.get_mut(talk)) {
             (found.poll, found.latest) = (None, Some(exchange));
+            // Without an id it waits for what the older one's socket took.
+            if from.is_some() {
+                found.speaker = Some(exchange);
+            }
         }
         self.exchanges.insert(exchange, Speaks { talk, from, may_prime });
     }
 
     /// I12: a `Last-Event-ID` is refused only where what follows it is gone, or it was never given out.
     pub(super) fn refused(&self, session: &SessionId, last: &str) -> Result<&'static str, Broken> {
-        let Ok(id) = last.parse::<EventId>() else { return Ok("id refused: unreadable") };
-        let Some(talk) = self.find(session, id.stream) else { return Ok("id refused: no such stream") };
+        let Ok(id) = last.parse::<EventId>() else { return Ok("gap: an unreadable id refused") };
+        let Some(talk) = self.find(session, id.stream) else { return Ok("gap: an id of no stream refused") };
         if id.seq >= self.talks[talk].end() {
-            return Ok("id refused: never given out");
+            return Ok("gap: an id of the future refused");
         }
         if self.is_certain(talk, id.seq) {
             return Err((Law::I12, format!("{id} is told to be gone, and what follows it is held")));
@@ -321,7 +333,9 @@ impl Book {
         let unread = talk.log.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
         let bytes: usize = unread.iter().map(|said| said.frame.as_bytes().len()).sum();
         let limits = &self.config.limits;
-        if unread.len() < limits.replay_frames.get() && bytes + message.len() <= limits.replay_bytes.get() {
+        let frame = self.config.stream.frame("message", message.as_str(), false).build();
+        let len = frame.map_or(0, |frame| frame.as_bytes().len());
+        if unread.len() < limits.replay_frames.get() && bytes + len <= limits.replay_bytes.get() {
             let what = format!("refused with {} frames and {bytes} bytes unread", unread.len());
             return Err((Law::I2, what));
         }
@@ -335,8 +349,9 @@ impl Book {
         }
     }
 
-    /// The server stops: sessions' own streams end.
+    /// The server stops: sessions' own streams and subscriptions end.
     pub(super) fn finish(&mut self) {
+        self.finish_subscriptions();
         for own in self.own.values() {
             self.talks[*own].is_done = true;
         }

@@ -107,6 +107,12 @@ impl Endpoint {
         [self.machine.deadline(), reads, self.stops].into_iter().flatten().min()
     }
 
+    /// The book's time is the machine's.
+    pub(super) fn sync(&mut self) -> Tick {
+        self.book.clock(self.machine.now());
+        self.machine.now()
+    }
+
     pub(super) fn happened(&mut self, what: &'static str) {
         *self.happenings.entry(what).or_default() += 1;
     }
@@ -114,11 +120,11 @@ impl Endpoint {
     // ---- requests ----
 
     pub(super) fn head(&mut self, now: Tick, conn: Conn, head: &RequestHead) -> Result<Next, Broken> {
-        self.book.clock(now);
         let (principal, session) = (principal_of(head), session_of(head));
         let is_at_work =
             session.as_ref().is_some_and(|id| self.conns.values().any(|(_, of)| of.as_ref() == Some(id)));
         let decision = self.machine.handle_head(now, head, principal.clone());
+        self.sync();
         self.collect(None);
         if let (Some(id), false) = (&session, refuses(&decision)) {
             if self.over.contains(id) {
@@ -134,7 +140,11 @@ impl Endpoint {
             HeadDecision::Answer(response) => {
                 self.note_answer(&response);
                 if head.method() == "DELETE" && response.status() == 204 {
-                    self.happened(if is_at_work { "session deleted at work" } else { "session deleted" });
+                    self.happened(if is_at_work {
+                        "session: deleted at work"
+                    } else {
+                        "session: deleted in peace"
+                    });
                 }
                 if let (Some(id), Some(last)) = (session, last)
                     && response.status() == 400
@@ -166,16 +176,21 @@ impl Endpoint {
         (head, body): (&RequestHead, &[u8]),
         random: [u8; 24],
         repeats: bool,
-    ) -> Next {
-        self.book.clock(now);
+    ) -> Result<Next, Broken> {
+        // This generator repeats itself now and then: the id of a session that is there is refused.
+        let mut name = [0; 16];
+        name.copy_from_slice(&self.last_random[..16]);
+        let name = SessionId::from_random(name);
+        let repeats = repeats && self.machine.sessions().any(|id| *id == name);
         let random = if repeats { self.last_random } else { random };
         self.last_random = random;
         let decision = self.machine.handle_body(now, post, body, random);
+        self.sync();
         let parsed = Body::parse(body, self.machine.config().limits.max_batch.get()).ok();
         let messages = parsed.as_ref().map_or(&[][..], Body::messages);
         let opened = self.collect(messages.first());
         if parsed.as_ref().is_some_and(Body::is_batch) && matches!(decision, BodyDecision::Exchange(_)) {
-            self.happened("batch");
+            self.happened("answer: of a batch");
         }
         let session = opened.or_else(|| session_of(head));
         let is_request = |message: &&Message| message.kind() == MessageKind::Request;
@@ -188,7 +203,7 @@ impl Endpoint {
                 if let (Some(session), 202) = (&session, response.status()) {
                     self.accounts.entry(session.clone()).or_default().accepted += others;
                 }
-                Next::Respond(response)
+                Ok(Next::Respond(response))
             }
             BodyDecision::Exchange(exchange) => {
                 let revision = session.as_ref().and_then(|id| self.book.revision(id));
@@ -197,7 +212,12 @@ impl Endpoint {
                 self.book.asked(exchange, session.as_ref(), revision, asks);
                 self.held.insert(exchange, others);
                 self.conns.insert(exchange, (conn, session));
-                Next::Wait(exchange)
+                for event in &self.events {
+                    if let StreamableEvent::Subscribed { call, filter } = event {
+                        self.book.subscribed(exchange, *call, filter)?;
+                    }
+                }
+                Ok(Next::Wait(exchange))
             }
         }
     }
@@ -212,6 +232,9 @@ impl Endpoint {
                     initialize.and_then(|message| proposed_by(message)).unwrap_or(Revision::V2025_11_25);
                 self.book.opened(session, proposed);
                 opened = Some(session.clone());
+            }
+            if let StreamableEvent::Ended { session, .. } = &event {
+                self.book.ended(session);
             }
             self.events.push_back(event);
         }
@@ -243,8 +266,9 @@ impl Endpoint {
         exchange: ExchangeId,
         late_by: Option<Duration>,
     ) -> Result<Option<Answered>, Broken> {
-        let clock = self.book.clock(now);
-        match self.machine.answer(now, exchange) {
+        let answer = self.machine.answer(now, exchange);
+        let clock = self.sync();
+        match answer {
             None => Ok(None),
             Some(Answer::Response(response)) => {
                 let session = self.conns.remove(&exchange).and_then(|(_, session)| session);
@@ -255,17 +279,21 @@ impl Endpoint {
                 match response.status() {
                     503 => self.book.withdrew(exchange),
                     404 if says(&response, "no such session") => {
-                        self.happened("answered by the end of its session")
+                        self.happened("answer: the end of its session")
                     }
                     _ => {}
                 }
-                self.note_answer(&response);
-                self.happened(if response.status() == 200 { "one object" } else { "one status" });
+                let is_refused = self.note_answer(&response);
+                self.happened(match response.status() {
+                    200 => "answer: one object",
+                    400.. if !is_refused => "answer: an error by its status",
+                    _ => "answer: one status",
+                });
                 self.book.whole(exchange, &response)?;
                 Ok(Some(Answered::Whole(response)))
             }
             Some(Answer::Stream(stream)) => {
-                self.happened("stream");
+                self.happened("answer: a stream");
                 let (mut watched, offer) = Watched::made(clock, *stream);
                 if let Some(late_by) = late_by {
                     watched = watched.driven(late_by);
@@ -284,17 +312,16 @@ impl Endpoint {
         exchange: ExchangeId,
         stream: &mut Watched,
     ) -> Result<bool, Broken> {
-        let clock = self.book.clock(now);
         let was_open = stream.stream().is_open();
         let (filled, more) = stream.lend(|stream| self.machine.fill(now, exchange, stream));
-        self.book.filled(clock, exchange, stream, more, was_open)?;
+        let clock = self.sync();
+        self.book.filled(clock, exchange, stream, more, (was_open, filled.again))?;
         stream.compare();
         Ok(filled.again)
     }
 
     /// A stream is over.
     pub(super) fn closed(&mut self, now: Tick, exchange: ExchangeId, stream: &Watched, close: &Close) {
-        self.book.clock(now);
         self.book.closed(exchange, stream);
         self.conns.remove(&exchange);
         self.machine.handle_closed(now, exchange, close);
@@ -302,14 +329,13 @@ impl Endpoint {
 
     /// The client of an exchange is gone before its answer was there.
     pub(super) fn gone(&mut self, now: Tick, exchange: ExchangeId) {
-        self.book.clock(now);
         self.conns.remove(&exchange);
         let calls = self.machine.load().0;
         self.machine.handle_gone(now, exchange);
         if self.machine.load().0 < calls && self.held.remove(&exchange).is_some() {
             self.book.withdrew(exchange);
         }
-        self.happened("left before the answer");
+        self.happened("answer: its client left before");
     }
 
     // ---- the application ----
@@ -322,10 +348,10 @@ impl Endpoint {
 
     /// What the application takes next, if it is not busy.
     pub(super) fn take(&mut self, now: Tick) -> Option<Incoming> {
-        let clock = self.book.clock(now);
-        while clock >= self.busy_until {
+        while self.machine.now().max(now) >= self.busy_until {
             let session = self.readable.pop_front()?;
             let Some(incoming) = self.machine.take(now, session.as_ref()) else { continue };
+            let clock = self.sync();
             self.collect(None);
             self.readable.push_back(session);
             self.busy_until = clock + self.busy_for;
@@ -375,7 +401,6 @@ impl Endpoint {
 
     /// Says what waits, as far as there is room.
     pub(super) fn say_waiting(&mut self, now: Tick, outlet: &Outlet) -> Result<(), Broken> {
-        self.book.clock(now);
         while let Some(word) = self.waiting.get_mut(outlet).and_then(VecDeque::pop_front) {
             let (talk, said, message) = match word.clone() {
                 Word::Respond(call, message) => {
@@ -394,17 +419,18 @@ impl Endpoint {
                     (talk, self.machine.send(now, &session, message.clone()), message)
                 }
             };
+            self.sync();
             match (said, talk) {
                 (Ok(()), Some(talk)) => self.book.said(talk, message)?,
                 (Ok(()), None) => return Err((Law::I12, format!("{message} was said, and nobody asked"))),
                 (Err(NotSent::Full(_)), Some(talk)) => {
                     self.book.full(talk, &message)?;
-                    self.happened("no room");
+                    self.happened("said: no room");
                     self.waiting.entry(outlet.clone()).or_default().push_front(word);
                     return Ok(());
                 }
-                (Err(NotSent::Gone(_)), _) => self.happened("nobody hears it"),
-                (Err(NotSent::Unfit { .. } | NotSent::Full(_)), _) => self.happened("not to be said there"),
+                (Err(NotSent::Gone(_)), _) => self.happened("said: nobody hears it"),
+                (Err(NotSent::Unfit { .. } | NotSent::Full(_)), _) => self.happened("said: not fit"),
             }
         }
         self.waiting.remove(outlet);
@@ -419,10 +445,15 @@ impl Endpoint {
         }
     }
 
+    pub(super) fn notify(&mut self, now: Tick, news: &Message) -> Result<(), Broken> {
+        let heard = self.machine.publish(now, news);
+        self.sync();
+        self.book.published(news, heard)
+    }
+
     pub(super) fn poll_later(&mut self, now: Tick, call: CallId, retry: Option<Duration>) {
-        self.book.clock(now);
         if self.machine.poll_later(now, call, retry) {
-            self.happened("answer to be polled");
+            self.happened("answer: to be polled");
             let retry = retry.unwrap_or(self.machine.config().poll_retry).max(Duration::from_millis(1));
             if let Some((_, talk)) = self.book.of_call(call) {
                 talk.poll = Some(retry);
@@ -431,12 +462,11 @@ impl Endpoint {
     }
 
     pub(super) fn let_go(&mut self, now: Tick, call: CallId) {
-        self.book.clock(now);
         self.waiting.remove(&Outlet::Call(call));
         if self.machine.request(call).is_some() {
             self.book.let_go(call);
             self.machine.let_go(now, call);
-            self.happened("request let go");
+            self.happened("request: let go");
         }
     }
 
@@ -447,16 +477,15 @@ impl Endpoint {
         end: StreamableEnd,
         unread: usize,
     ) -> Result<(), Broken> {
-        self.book.ended(session);
         self.waiting.remove(&Outlet::Session(session.clone()));
         self.happened(match end {
-            StreamableEnd::ByClient => "session ended by its client",
-            StreamableEnd::ByApplication => "session ended by the application",
-            StreamableEnd::Refused => "session refused",
-            StreamableEnd::NeverBegun => "session never begun",
-            StreamableEnd::Idle => "session idle",
-            StreamableEnd::Displaced => "session displaced",
-            StreamableEnd::ServerStopped => "session ended by the server",
+            StreamableEnd::ByClient => "session: ended by its client",
+            StreamableEnd::ByApplication => "session: ended by the application",
+            StreamableEnd::Refused => "session: refused",
+            StreamableEnd::NeverBegun => "session: never begun",
+            StreamableEnd::Idle => "session: idle",
+            StreamableEnd::Displaced => "session: displaced",
+            StreamableEnd::ServerStopped => "session: ended by the server",
         });
         if !self.over.insert(session.clone()) {
             return Err((Law::I13, format!("{session} ended twice")));
@@ -469,18 +498,13 @@ impl Endpoint {
         Ok(())
     }
 
-    fn note_answer(&mut self, response: &Response) {
-        if response.status() < 400 {
-            return;
-        }
-        let reasons = HAPPENINGS.iter().filter_map(|one| Some((*one, one.strip_prefix("refused: ")?)));
-        if let Some((one, _)) = { reasons }.find(|(_, why)| says(response, why)) {
-            self.happened(one);
-        } else if core::str::from_utf8(response.body())
-            .is_ok_and(|body| body.contains("-326") || body.contains("-320"))
-        {
-            self.happened("an error of the application, by its status");
-        }
+    /// Counts a refusal by its words; whether it is one of this endpoint's.
+    pub(super) fn note_answer(&mut self, response: &Response) -> bool {
+        let refusals = || HAPPENINGS.iter().filter_map(|one| Some((*one, one.strip_prefix("refused: ")?)));
+        let found = (response.status() >= 400).then(|| refusals().find(|(_, why)| says(response, why)));
+        let Some((what, _)) = found.flatten() else { return false };
+        self.happened(what);
+        true
     }
 }
 

@@ -126,7 +126,7 @@ impl<A: Application> Server<A> {
                         Ok(())
                     });
                 }
-                Output::Notify(_) => {}
+                Output::Notify(news) => self.tell_endpoint(|endpoint| endpoint.notify(now, &news)),
                 Output::Publish(frame) => {
                     self.topic.publish(now, &frame);
                     self.published.push(frame);
@@ -194,6 +194,11 @@ impl<A: Application> Server<A> {
     }
 
     pub(super) fn forget(&mut self, now: Tick, conn: Conn) {
+        if let Some(Peer::Answer { stream, .. }) = self.peers.get_mut(&conn)
+            && stream.closed().is_none()
+        {
+            stream.handle_abandoned(now);
+        }
         self.tell_closed(now, conn);
         match self.peers.remove(&conn) {
             Some(Peer::Http { asked: Some(Asked::Exchange(exchange)), .. }) => {

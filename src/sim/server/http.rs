@@ -27,7 +27,12 @@ impl<A: Application> Server<A> {
                 HttpStep::Head { head, .. } => {
                     let head = head.clone();
                     match self.routes.route(&head) {
-                        Route::Answer(response) => self.respond(now, conn, &response),
+                        Route::Answer(response) => {
+                            if let Some(endpoint) = self.endpoint.as_mut().filter(|_| head.path() == "/mcp") {
+                                endpoint.note_answer(&response);
+                            }
+                            self.respond(now, conn, &response);
+                        }
                         Route::Message(id) => {
                             if self.sessions.accepts(&id) {
                                 *speaks_in = Some(id);

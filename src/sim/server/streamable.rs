@@ -32,7 +32,8 @@ impl<A: Application> Server<A> {
         match told {
             Ok(value) => Some(value),
             Err((law, what)) => {
-                self.note(Some(Violation { law, at: Tick::ZERO, what, trace: String::new() }));
+                let at = self.endpoint.as_ref().map_or(Tick::ZERO, |endpoint| endpoint.machine.now());
+                self.note(Some(Violation { law, at, what, trace: String::new() }));
                 None
             }
         }
@@ -56,7 +57,9 @@ impl<A: Application> Server<A> {
         random[..16].copy_from_slice(&name);
         random[16..].copy_from_slice(&self.rng.next().to_be_bytes());
         let next = endpoint.body(now, conn, post, (head, body), random, repeats);
-        self.go_on(now, conn, next);
+        if let Some(next) = self.holds(next) {
+            self.go_on(now, conn, next);
+        }
     }
 
     fn go_on(&mut self, now: Tick, conn: Conn, next: Next) {
@@ -174,12 +177,12 @@ impl<A: Application> Server<A> {
                 self.holds(said);
             }
             StreamableEvent::Cancelled(call) => {
-                endpoint.happened("request cancelled by closing");
+                endpoint.happened("request: cancelled by closing");
                 endpoint.book.let_go(call);
                 self.app.handle_unwanted(now, call, &mut self.outbox);
             }
             StreamableEvent::Unwanted(call) => {
-                endpoint.happened("request cancelled by a notification");
+                endpoint.happened("request: cancelled by a notification");
                 self.app.handle_unwanted(now, call, &mut self.outbox);
             }
             StreamableEvent::Responded { session, response } => {
@@ -187,8 +190,8 @@ impl<A: Application> Server<A> {
                 self.holds(responded);
                 self.app.handle_responded(now, &session, &response, &mut self.outbox);
             }
-            StreamableEvent::Subscribed { .. } => {}
-            StreamableEvent::Expired { .. } => endpoint.happened("events too old"),
+            StreamableEvent::Subscribed { .. } => endpoint.happened("subscription"),
+            StreamableEvent::Expired { .. } => endpoint.happened("said: too old"),
             StreamableEvent::Ended { session, end, unread } => {
                 let ended = endpoint.ended(&session, end, unread);
                 self.holds(ended);
@@ -199,8 +202,8 @@ impl<A: Application> Server<A> {
 
     pub(super) fn endpoint_timeout(&mut self, now: Tick) {
         if let Some(endpoint) = &mut self.endpoint {
-            endpoint.book.clock(now);
             endpoint.machine.handle_timeout(now);
+            endpoint.sync();
             if endpoint.stops.take_if(|at| *at <= now).is_some() {
                 endpoint.machine.end_all(now);
             }
@@ -209,7 +212,6 @@ impl<A: Application> Server<A> {
 
     pub(super) fn finish_endpoint(&mut self, now: Tick) {
         if let Some(endpoint) = &mut self.endpoint {
-            endpoint.book.clock(now);
             endpoint.book.finish();
             endpoint.machine.finish(now);
             endpoint.stops = Some(now + LAST_WORDS);

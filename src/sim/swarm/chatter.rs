@@ -110,7 +110,7 @@ impl Application for Chatter {
     }
 
     fn deadline(&self) -> Option<Tick> {
-        [(!self.silent).then_some(self.next), self.worker.deadline()].into_iter().flatten().min()
+        [(!self.silent).then_some(self.next), self.worker.deadline(self.silent)].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {

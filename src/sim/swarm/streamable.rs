@@ -6,7 +6,7 @@ use core::num::NonZeroUsize;
 use core::time::Duration;
 
 use super::draw::Draw;
-use crate::mcp::{AnswerMode, GapAnswer, Revision, SecondGet, StreamableConfig, StreamableLimits};
+use crate::mcp::{AnswerMode, GapAnswer, Offer, Revision, SecondGet, StreamableConfig, StreamableLimits};
 use crate::sim::McpConfig;
 use crate::{StreamConfig, Tick};
 
@@ -66,6 +66,7 @@ impl Draw {
                 .rng
                 .pick(&[GapAnswer::Refuse, GapAnswer::Empty, GapAnswer::Reset])
                 .unwrap_or(GapAnswer::Refuse),
+            subscriptions: self.rng.one_in(2).then_some(Offer::all()),
             limits,
             ..StreamableConfig::default()
         }
@@ -79,14 +80,20 @@ impl Draw {
             3..=5 => Revision::V2025_11_25,
             _ => Revision::V2026_07_28,
         };
-        let asks = self.rng.below(10);
+        let asks = self.rng.below(8);
         let (listens, listens_again) = (!self.rng.one_in(4), self.rng.one_in(3));
         McpConfig {
             revision,
             name: self.rng.one_in(2).then(|| alloc::format!("client {number}")),
             comes: Tick::ZERO + self.ms(0, ms / 4),
             leaves: self.rng.one_in(5).then_some(Tick::ZERO + self.ms(ms / 4, ms)),
-            asks: (0..asks).map(|ask| (number * 10_000 + ask, String::from("tools/list"))).collect(),
+            asks: (0..asks)
+                .map(|ask| {
+                    let subscribes = revision.is_stateless() && self.rng.one_in(4);
+                    let method = if subscribes { "subscriptions/listen" } else { "tools/list" };
+                    (number * 10_000 + ask, String::from(method))
+                })
+                .collect(),
             first_id: number * 10_000 + 1_000,
             pause: self.ms(0, ms / 12),
             at_once: usize::try_from(self.rng.between(1, 4)).unwrap_or(1),
@@ -96,7 +103,7 @@ impl Draw {
             cancels: self.maybe(3, 3),
             goes_back: self.maybe(2, 3),
             patience: self.ms(3_200, 4_500),
-            retry: self.ms(50, 600),
+            retry: self.ms(100, 900),
             seed: self.rng.next(),
         }
     }

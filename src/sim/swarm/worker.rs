@@ -10,6 +10,9 @@ use crate::Tick;
 use crate::mcp::{CallId, Incoming, Message};
 use crate::sim::{Outbox, Rng};
 
+/// How often there is news for subscriptions.
+const NEWS: Duration = Duration::from_millis(400);
+
 /// What it is working on, and what it says meanwhile.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -17,6 +20,8 @@ pub(super) struct Worker {
     works: Vec<Work>,
     refuses: u64,
     number: u64,
+    /// When there is news, once a client without a session has come.
+    news: Option<Tick>,
     /// How often each request reached it.
     pub(super) got: BTreeMap<String, u32>,
 }
@@ -34,15 +39,21 @@ struct Work {
 impl Worker {
     pub(super) fn new(mut rng: Rng) -> Worker {
         let refuses = if rng.one_in(6) { 4 } else { 0 };
-        Worker { rng, works: Vec::new(), refuses, number: 0, got: BTreeMap::new() }
+        Worker { rng, works: Vec::new(), refuses, number: 0, news: None, got: BTreeMap::new() }
     }
 
     pub(super) fn handle_incoming(&mut self, now: Tick, incoming: &Incoming, silent: bool, out: &mut Outbox) {
         let (Some(call), Some(id)) = (incoming.call, incoming.message.id()) else { return };
         let session = incoming.session.as_ref().map_or("none", |session| session.as_str());
-        *self.got.entry(format!("{session} {:?} {id}", incoming.principal)).or_default() += 1;
+        if !id.starts_with('"') {
+            // A stranger may say the same twice.
+            *self.got.entry(format!("{session} {id}")).or_default() += 1;
+        }
         let opens = incoming.message.method() == Some("initialize");
         let in_session = incoming.session.is_some();
+        if !in_session {
+            self.news = self.news.or(Some(now + NEWS));
+        }
         let answer = if opens && self.refuses > 0 && !silent && self.rng.one_in(self.refuses) {
             incoming.message.respond_error(-32603, "not today", None)
         } else if opens {
@@ -99,12 +110,23 @@ impl Worker {
         if self.rng.one_in(3) { out.respond(call, work.answer) } else { out.let_go(call) }
     }
 
-    pub(super) fn deadline(&self) -> Option<Tick> {
-        self.works.iter().map(|work| work.next).min()
+    /// When it goes on; in silence there is no news.
+    pub(super) fn deadline(&self, silent: bool) -> Option<Tick> {
+        let works = self.works.iter().map(|work| work.next).min();
+        [works, self.news.filter(|_| !silent)].into_iter().flatten().min()
     }
 
     /// Goes on with what is due; with everything, where it is to come to an end.
     pub(super) fn handle_timeout(&mut self, now: Tick, silent: bool, out: &mut Outbox) {
+        if self.news.is_some_and(|at| at <= now && !silent) {
+            self.news = Some(now + NEWS);
+            for list in ["tools", "prompts"] {
+                let news = Message::notification(&format!("notifications/{list}/list_changed"), "{}");
+                if let Ok(news) = news {
+                    out.notify(news);
+                }
+            }
+        }
         for mut work in core::mem::take(&mut self.works) {
             if silent || (work.next <= now && work.steps == 0) {
                 out.respond(work.call, work.answer);

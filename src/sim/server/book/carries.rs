@@ -26,12 +26,13 @@ impl Book {
         let Some(speaks) = self.exchanges.get(&exchange).copied() else {
             return Err((Law::I12, format!("{exchange:?} is answered, and nobody asked")));
         };
-        let Some(number) = speaks.talk else { return self.filled(now, exchange, stream, 0, true) };
+        let Some(number) = speaks.talk else { return self.filled(now, exchange, stream, 0, (true, true)) };
         let offered = entries(offer);
         let talk = &mut self.talks[number];
         if talk.latest != Some(exchange) {
-            return self.filled(now, exchange, stream, 0, true);
+            return self.filled(now, exchange, stream, 0, (true, true));
         }
+        talk.speaker = Some(exchange);
         let least = speaks.from.map_or(talk.taken + 1, |(least, _)| least);
         let most = match speaks.from {
             Some((_, most)) => most,
@@ -50,13 +51,17 @@ impl Book {
         }
         let talk = &mut self.talks[number];
         if !begun {
-            talk.next = most.min(talk.end());
-            if most < talk.end() {
-                return Err((Law::I12, format!("{exchange:?} begins without what follows {}", most - 1)));
+            talk.next = if offered.is_empty() { most.min(talk.end()) } else { least };
+            // Behind an id that is there for that only, there may be no room.
+            if offered.is_empty() && most < talk.end() {
+                let how = stream.closed().map(|close| close.reason);
+                let what =
+                    format!("{exchange:?} begins without what follows {}: {speaks:?} {how:?}", most - 1);
+                return Err((Law::I12, what));
             }
         }
         let rest = usize::from(offered.last().is_some_and(|last| last.frame.starts_with(RETRY)));
-        self.filled(now, exchange, stream, rest, true)
+        self.filled(now, exchange, stream, rest, (true, true))
     }
 
     /// I12: an event is the one that is due, in its own place. Whether it is more than a beginning.
@@ -107,14 +112,14 @@ impl Book {
         Ok(true)
     }
 
-    /// A stream was filled with so many frames more.
+    /// A stream was filled with so many frames more; whether it was open before, and is to be filled again.
     pub(in crate::sim::server) fn filled(
         &mut self,
         now: Tick,
         exchange: ExchangeId,
         stream: &mut Watched,
         more: usize,
-        was_open: bool,
+        (was_open, again): (bool, bool),
     ) -> Result<(), Broken> {
         let broken = |law: Law, what: String| Err((law, format!("{exchange:?}: {what}")));
         let speaks = self.exchanges.get(&exchange).and_then(|speaks| speaks.talk);
@@ -123,6 +128,7 @@ impl Book {
             return Ok(());
         };
         let is_superseded = stream.closed().is_some_and(|close| close.reason == CloseReason::Superseded);
+        talk.saw(exchange, stream);
         if talk.latest != Some(exchange) {
             if is_superseded {
                 stream.oracle_mut().supersede(now);
@@ -143,11 +149,10 @@ impl Book {
             }
         }
         let Some(talk) = speaks.and_then(|talk| self.talks.get_mut(talk)) else { return Ok(()) };
-        talk.saw(stream);
         let ends = was_open && !stream.stream().is_open();
-        let retry = Frame::retry(talk.poll.unwrap_or(self.config.poll_retry));
-        let ends_early = ends && offers_last(stream, &retry);
-        for _ in 0..more.saturating_sub(usize::from(ends_early)) {
+        let retry = [talk.poll.unwrap_or(self.config.poll_retry), self.config.poll_retry].map(Frame::retry);
+        let retry = retry.iter().find(|retry| ends && offers_last(stream, retry));
+        for _ in 0..more.saturating_sub(usize::from(retry.is_some())) {
             let (id, Some(said)) = (talk.id(), talk.at(talk.next)) else {
                 return broken(Law::I12, format!("says more than the {} that were said", talk.log.len()));
             };
@@ -158,11 +163,12 @@ impl Book {
             stream.oracle_mut().push(now, talk.id(), said.frame.as_bytes(), false);
         }
         let has_all = talk.next >= talk.end();
-        if ends_early {
+        if let Some(retry) = retry {
             if !talk.revision.rules().primes {
                 return broken(Law::I4, String::from("ends early, where its revision has no such thing"));
             }
             talk.poll = None;
+            self.ended_early += 1;
             stream.oracle_mut().push(now, None, retry.as_bytes(), true);
             stream.oracle_mut().finish(now);
         } else if ends {
@@ -173,7 +179,7 @@ impl Book {
                 );
             }
             stream.oracle_mut().finish(now);
-        } else if was_open && talk.is_done && has_all && talk.poll.is_none() {
+        } else if was_open && talk.is_done && has_all && !again {
             return broken(Law::I13, String::from("all is said, and it does not end"));
         }
         Ok(())
@@ -183,8 +189,9 @@ impl Book {
     pub(in crate::sim::server) fn closed(&mut self, exchange: ExchangeId, stream: &Watched) {
         let talk = self.exchanges.get(&exchange).and_then(|speaks| speaks.talk);
         if let Some(talk) = talk.and_then(|talk| self.talks.get_mut(talk)) {
-            if talk.latest == Some(exchange) {
-                talk.saw(stream);
+            talk.saw(exchange, stream);
+            if talk.speaker == Some(exchange) {
+                (talk.speaker, talk.poll) = (None, None);
             }
         }
     }
@@ -225,7 +232,10 @@ impl Book {
 
 impl Talk {
     /// What its response's socket took whole.
-    fn saw(&mut self, stream: &Watched) {
+    fn saw(&mut self, exchange: ExchangeId, stream: &Watched) {
+        if self.speaker != Some(exchange) {
+            return;
+        }
         let last = stream.oracle().last_delivered().filter(|last| Some(last.stream) == self.number);
         self.taken = self.taken.max(last.map_or(0, |last| last.seq));
     }
