@@ -204,8 +204,8 @@ impl Program for Attacker {
         self.wants = false;
         self.made += 1;
         let (out, mut patience) = (self.draw(), Duration::from_micros(self.rng.below(20_000_000)));
-        if self.at_mcp > 0 && self.rng.one_in(3) {
-            patience /= 50;
+        if self.at_mcp > 0 && self.rng.one_in(2) {
+            patience /= 15;
         }
         let reader = ResponseReader::new(HeadLimits::default(), u64::MAX, "GET");
         let events = Decoder::new(core::num::NonZeroUsize::MAX);

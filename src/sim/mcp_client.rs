@@ -215,6 +215,7 @@ impl McpClient {
                 let id = self.config.first_id + u64::from(self.era);
                 let lane = self.open_lane(id, "initialize");
                 self.ready.push_back(Errand::Ask(lane));
+                self.may_cancel(now, lane);
             }
         }
         while let Some(first) = self.errands.first_entry().filter(|first| first.key().0 <= now) {
@@ -232,13 +233,17 @@ impl McpClient {
             let lane = self.open_lane(id, &method);
             self.ready.push_back(Errand::Ask(lane));
             self.next_ask = now + self.config.pause;
-            if self.config.cancels > 0 && self.rng.one_in(self.config.cancels) {
-                let after = Duration::from_micros(self.rng.below(1_500_000));
-                self.plan(now + after, Errand::Cancel(lane));
-            }
+            self.may_cancel(now, lane);
         }
         if self.can_delete() && self.config.deletes.take_if(|at| *at <= now).is_some() {
             self.ready.push_back(Errand::Delete(self.era));
+        }
+    }
+
+    fn may_cancel(&mut self, now: Tick, lane: usize) {
+        if self.config.cancels > 0 && self.rng.one_in(self.config.cancels) {
+            let after = Duration::from_micros(self.rng.below(1_500_000));
+            self.plan(now + after, Errand::Cancel(lane));
         }
     }
 
@@ -300,23 +305,28 @@ impl McpClient {
         self.phase = Phase::Away(now + self.config.retry);
     }
 
-    /// It does not want the response any more: it closes, or says so, as its revision has it.
+    /// It does not want the response any more: it closes, or says so, as its revision has it. Sometimes it does both,
+    /// and who wanted a session just hangs up.
     fn cancel(&mut self, now: Tick, at: usize) {
+        let hangs_up = self.config.revision.rules().end_cancels || self.rng.one_in(2);
         let lane = &mut self.lanes[at];
         if lane.fate != Fate::Open {
             return;
         }
-        if self.config.revision.rules().end_cancels {
-            lane.fate = Fate::GivenUp;
-            if let Some(conn) = lane.conn.take() {
-                self.conns.remove(&conn);
-            }
-        } else if let (Some(id), era) = (&lane.request, lane.era) {
+        lane.fate = Fate::GivenUp;
+        let (era, opens) = (lane.era, lane.method == "initialize");
+        if (hangs_up || opens)
+            && let Some(conn) = lane.conn.take()
+        {
+            self.conns.remove(&conn);
+        }
+        if opens {
+            self.session_over(now, era);
+        } else if let Some(id) = lane.request.as_ref().filter(|_| !self.config.revision.is_stateless()) {
             let params = format!(r#"{{"requestId":{id}}}"#);
             if let Ok(message) = Message::notification("notifications/cancelled", params) {
                 self.plan(now, Errand::Say(era, message.as_str().to_string()));
             }
-            self.lanes[at].fate = Fate::GivenUp;
         }
     }
 }

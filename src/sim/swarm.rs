@@ -157,7 +157,7 @@ impl Swarm {
             app = app.work(draw.rng.fork());
             let stream = Arc::new(draw.stream(false));
             config.streamable = Some(draw.streamable(stream));
-            config.busy_for = if draw.rng.one_in(3) { draw.ms(1, 300) } else { Duration::ZERO };
+            config.busy_for = if draw.rng.one_in(3) { draw.ms(1, 500) } else { Duration::ZERO };
         }
         let server = Server::new(app, config, rng.fork());
         let server = world.add_server(server);
@@ -169,8 +169,8 @@ impl Swarm {
         let source = Arc::new(draw.source());
         let (clients, others) = match transports {
             Transports::HttpSse => (clients, 0),
-            Transports::Streamable => (0, clients.min(2)),
-            Transports::Both => (clients.min(2), 1),
+            Transports::Streamable => (0, clients.div_ceil(2).min(2)),
+            Transports::Both => (1, 1),
         };
         for number in 0..others {
             let config = draw.mcp_client(number + 1, length);
@@ -185,7 +185,7 @@ impl Swarm {
             let attempts = u32::try_from(attempts).unwrap_or(1);
             let (attempts, at_mcp) = match transports {
                 Transports::HttpSse => (attempts, 0),
-                Transports::Streamable => (attempts * 2, 1),
+                Transports::Streamable => (attempts * 3, 1),
                 Transports::Both => (attempts * 2, 2),
             };
             let attacker = Attacker::new(rng.fork(), from, attempts, draw.ms(50, 3_000)).at_mcp(at_mcp);

@@ -17,11 +17,11 @@ pub(super) fn draw(rng: &mut Rng, known: &[SessionId], own: &[SessionId], heard:
     let (other, own) = (session(rng.pick(known)), session(own));
     let future = heard.and_then(|id| id.split_once('.')).map(|(stream, _)| format!("{stream}.4000000"));
     let (other, own) = (format!("Mcp-Session-Id: {other}\r\n"), format!("Mcp-Session-Id: {own}\r\n"));
-    match rng.below(10) {
-        0 | 1 => initialize(rng),
-        2 | 3 => in_others(rng, &other),
-        4..=6 => in_own(rng, &own, &future.unwrap_or_else(|| String::from("7f.1"))),
-        7 => at_all(rng, &own),
+    match rng.below(13) {
+        0..=2 => initialize(rng),
+        3 => in_others(rng, &other),
+        4..=9 => in_own(rng, &own, &future.unwrap_or_else(|| String::from("7f.1"))),
+        10 => at_all(rng, &own),
         _ => stateless(rng),
     }
 }
@@ -38,7 +38,15 @@ fn get(method: &str, headers: &str) -> String {
 }
 
 fn initialize(rng: &mut Rng) -> String {
-    let version = rng.pick(&["2025-03-26", "2025-06-18", "2025-11-25", "2024-11-05", "2099-01-01"]);
+    let version = rng.pick(&[
+        "2025-03-26",
+        "2025-03-26",
+        "2025-03-26",
+        "2025-06-18",
+        "2025-11-25",
+        "2024-11-05",
+        "2099-01-01",
+    ]);
     let version = version.unwrap_or("2025-03-26");
     let params = format!(r#"{{"protocolVersion":"{version}","capabilities":{{}}}}"#);
     post("", &format!(r#"{{"jsonrpc":"2.0","id":"i","method":"initialize","params":{params}}}"#))
@@ -63,17 +71,18 @@ fn in_others(rng: &mut Rng, other: &str) -> String {
 /// In a session of its own, where there is more to get wrong.
 fn in_own(rng: &mut Rng, own: &str, id: &str) -> String {
     let many: Vec<&str> = (0..7).map(|_| PING).collect();
-    match rng.below(20) {
+    match rng.below(36) {
         0 => get("GET", own),
-        1 => get("GET", &format!("{own}Last-Event-ID: {id}\r\n")),
-        2 => get("GET", &format!("{own}Last-Event-ID: nonsense\r\n")),
+        1 | 20..=22 | 27..=29 => get("GET", &format!("{own}Last-Event-ID: {id}\r\n")),
+        2 | 23 | 24 => get("GET", &format!("{own}Last-Event-ID: nonsense\r\n")),
+        26 => get("GET", &format!("{own}Last-Event-ID: 7f.1\r\n")),
         3 => get("GET", own).replace("text/event-stream", "text/html"),
         4 => get("DELETE", own),
         5 => post(own, PING),
         6 => post(own, r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}"#),
-        7 => post(own, r#"[{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}]"#),
-        8 => post(own, &format!("[{PING},{}]", PING.replace(r#""a""#, r#""b""#))),
-        9 => post(own, &format!(r#"[{PING},{{"jsonrpc":"2.0","id":1,"result":{{}}}}]"#)),
+        7 | 34 => post(own, r#"[{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}]"#),
+        8 | 31..=33 => post(own, &format!("[{PING},{}]", PING.replace(r#""a""#, r#""b""#))),
+        9 | 25 => post(own, &format!(r#"[{PING},{{"jsonrpc":"2.0","id":1,"result":{{}}}}]"#)),
         10 => post(own, &format!("[{}]", many.join(","))),
         11 => post(own, "[]"),
         12 => post(own, r#"[{"jsonrpc":"2.0","method":"one"},{"jsonrpc":"2.0","method":"two"}]"#),
@@ -101,9 +110,9 @@ fn at_all(rng: &mut Rng, own: &str) -> String {
         4 => post("MCP-Protocol-Version: 1999-01-01\r\n", PING),
         5 => post("", PING),
         6 => get("GET", ""),
-        7 => post(own, PING).replace("application/json, text", "text"),
-        8 => post(own, PING).replace("Type: application/json", "Type: text/plain"),
-        9 => post(&format!("{own}Content-Encoding: gzip\r\n"), PING),
+        7 => post("", PING).replace("application/json, text", "text"),
+        8 => post("", PING).replace("Type: application/json", "Type: text/plain"),
+        9 => post("Content-Encoding: gzip\r\n", PING),
         10 => post("Origin: http://evil.example\r\n", PING),
         11 => post("", PING).replace("localhost", "evil.example"),
         12 => post("", "{"),

@@ -500,9 +500,12 @@ impl Endpoint {
 
     /// Counts a refusal by its words; whether it is one of this endpoint's.
     pub(super) fn note_answer(&mut self, response: &Response) -> bool {
-        let refusals = || HAPPENINGS.iter().filter_map(|one| Some((*one, one.strip_prefix("refused: ")?)));
-        let found = (response.status() >= 400).then(|| refusals().find(|(_, why)| says(response, why)));
-        let Some((what, _)) = found.flatten() else { return false };
+        let mut refusals = HAPPENINGS.iter().filter_map(|one| Some((*one, one.strip_prefix("refused: ")?)));
+        if response.status() < 400 {
+            return false;
+        }
+        let said = core::str::from_utf8(response.body()).unwrap_or_default();
+        let Some((what, _)) = refusals.find(|(_, why)| said.contains(why)) else { return false };
         self.happened(what);
         true
     }

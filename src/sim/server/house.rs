@@ -16,8 +16,8 @@ impl<A: Application> Server<A> {
     /// Brings everything up to date: events of the table, what the application says, responses that are over.
     pub(super) fn keep_house(&mut self, now: Tick) {
         loop {
-            self.reap(now);
             self.keep_endpoint(now);
+            self.reap(now);
             let Some(event) = self.sessions.poll_event() else {
                 if self.outbox.0.is_empty() {
                     break;

@@ -43,7 +43,7 @@ impl Draw {
             max_kept: self.size(1, 6),
             max_messages: self.size(1, 8),
             max_bytes: self.size(100, 3_000),
-            max_held: self.size(1, 4),
+            max_held: self.size(1, 2),
             hold_for: self.ms(100, 2_000),
             replay_frames: self.size(1, 16),
             replay_bytes: self.size(300, 5_000),
@@ -64,7 +64,7 @@ impl Draw {
             second_get: if self.rng.one_in(2) { SecondGet::Refused } else { SecondGet::Replaces },
             gaps: self
                 .rng
-                .pick(&[GapAnswer::Refuse, GapAnswer::Empty, GapAnswer::Reset])
+                .pick(&[GapAnswer::Refuse, GapAnswer::Refuse, GapAnswer::Empty, GapAnswer::Reset])
                 .unwrap_or(GapAnswer::Refuse),
             subscriptions: self.rng.one_in(2).then_some(Offer::all()),
             limits,
@@ -80,7 +80,7 @@ impl Draw {
             3..=5 => Revision::V2025_11_25,
             _ => Revision::V2026_07_28,
         };
-        let asks = self.rng.below(8);
+        let asks = self.rng.below(7);
         let (listens, listens_again) = (!self.rng.one_in(4), self.rng.one_in(3));
         McpConfig {
             revision,

@@ -67,13 +67,14 @@ impl Worker {
         };
         let Ok(answer) = answer else { return };
         let kind = self.rng.below(8);
-        if silent || kind < 3 || (opens && kind < 6) {
+        if silent || kind < if opens { 2 } else { 3 } {
             return out.respond(call, answer);
         }
-        let every = Duration::from_micros(self.rng.between(5_000, 500_000));
+        let most = if opens { 3_000_000 } else { 500_000 };
+        let every = Duration::from_micros(self.rng.between(5_000, most));
         let steps = if opens { 0 } else { self.rng.below(6) };
         let mut work = Work { call, answer, in_session, steps, next: now + every, every };
-        if kind == 3 {
+        if kind == 3 && !opens {
             while work.steps > 0 {
                 self.step(&mut work, out);
             }
