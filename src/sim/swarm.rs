@@ -162,7 +162,8 @@ impl Swarm {
         let server = Server::new(app, config, rng.fork());
         let server = world.add_server(server);
         world.set_server_pace(server, pace, clock);
-        world.set_drops(draw.maybe(5, 300));
+        let drops = draw.maybe(5, 300);
+        world.set_drops(if transports == Transports::Streamable { drops / 8 } else { drops });
 
         let large = draw.rng.one_in(LARGE);
         let clients = if large { draw.rng.between(100, 200) } else { draw.rng.between(1, 4) };

@@ -80,7 +80,7 @@ fn in_own(rng: &mut Rng, own: &str, id: &str) -> String {
         4 => get("DELETE", own),
         5 => post(own, PING),
         6 => post(own, r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}"#),
-        7 | 34 => post(own, r#"[{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}]"#),
+        7 | 34 | 35 => post(own, r#"[{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}]"#),
         8 | 31..=33 => post(own, &format!("[{PING},{}]", PING.replace(r#""a""#, r#""b""#))),
         9 | 25 => post(own, &format!(r#"[{PING},{{"jsonrpc":"2.0","id":1,"result":{{}}}}]"#)),
         10 => post(own, &format!("[{}]", many.join(","))),
