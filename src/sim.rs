@@ -54,9 +54,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Streamable HTTP
+//! With [`ServerConfig::streamable`] the server serves `/mcp` as well, and an [`McpClient`] speaks it, in any revision:
+//! it comes back with `Last-Event-ID`, polls, takes its own stream over, cancels, and ends its session. An application
+//! hears of it by [`Application::handle_incoming`]. Beside the oracle of each stream there is a naive memory of what was
+//! said in which place ([`Talk`]), by which every response is held: it begins with what follows the event that
+//! its client saw, in its own place, and goes on without a seam; a gap is told only where something is gone; a
+//! session that is over, or somebody else's, lets nobody in. What happened is counted by the names in [`HAPPENINGS`].
+//!
 //! # Worlds by their number
 //! [`run`] draws a whole world from a number: who is in it, which kinds of [`Fault`] it has, strangers who know the
-//! sessions' ids and send what they like. At its end faults heal, and what was said must be heard; then the server
+//! sessions' ids and send what they like. Of every twenty worlds thirteen speak HTTP+SSE, six Streamable HTTP, and one
+//! both. At its end faults heal, and what was said must be heard; then the server
 //! finishes, and nothing may be left. A violation comes with the number and, where it is one stream's, with a
 //! [`Trace`] that pastes in as a test; [`replay`] runs it.
 //!

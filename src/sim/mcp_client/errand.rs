@@ -197,7 +197,7 @@ impl McpClient {
                 let era = self.lanes[at].era;
                 match status {
                     // It is not known whether it came through: a request is not made twice, but by its id.
-                    0 => self.comes_again(now, &errand, at),
+                    0 => self.comes_again(now, at),
                     200 if is_stream => {
                         let is_resumed = matches!(errand, Errand::Resume(_));
                         let lane = &mut self.lanes[at];
@@ -206,7 +206,7 @@ impl McpClient {
                         if is_empty || (lane.in_vain > IN_VAIN && lane.request.is_some()) {
                             self.gone(now, at);
                         } else {
-                            self.comes_again(now, &errand, at);
+                            self.comes_again(now, at);
                         }
                     }
                     404 if !self.config.revision.is_stateless() => self.session_over(now, era),
@@ -260,7 +260,7 @@ impl McpClient {
     }
 
     /// A lane has lost its response: it goes on where it was, where that is known.
-    fn comes_again(&mut self, now: Tick, errand: &Errand, at: usize) {
+    fn comes_again(&mut self, now: Tick, at: usize) {
         let goes_back = self.config.goes_back > 0 && self.rng.one_in(self.config.goes_back);
         if goes_back && self.lanes[at].method != "initialize" {
             let _ = self.lanes[at].goes_back(&mut self.rng);
@@ -285,7 +285,6 @@ impl McpClient {
         } else if is_own {
             self.plan(now + retry, Errand::Listen(at));
         } else {
-            let _ = errand;
             let opens = lane.method == "initialize";
             let era = lane.era;
             self.lanes[at].fate = Fate::GivenUp;
