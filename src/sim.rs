@@ -101,6 +101,15 @@
 //! | I13 | a dropped driver closes nothing | world 2, as I13 |
 //! | I13 | a session is not told that its response is over | world 2, as I13 |
 //! | I14 | what one follower has taken is gone for the others | world 4, as I1 |
+//! | I12 | an answer goes on one event too early | world 17, as I12 |
+//! | I12 | an id takes up another stream of its session | world 16, as I12 |
+//! | I12 | an answer that is resumed takes the place of the session's own stream | world 15, as I12 |
+//! | I12 | what nobody has read makes room at `/mcp` | world 154, as I2 |
+//! | I12 | a session of `/mcp` is anybody's who knows its id | world 37, as I12 |
+//! | I13 | DELETE leaves the streams of its session | world 56, as I13 |
+//! | I2 | a second response to a request of the server is told, too | world 114, as I2 |
+//! | I3 | a session that was deleted answers while it has streams | world 373, as I3 |
+//! | I8 | one session of `/mcp` too many | world 14, as I8 |
 //!
 //! I15 has no break: nothing here can draw on anything but its inputs. That the same number is the same world is looked
 //! at in every run.

@@ -71,7 +71,7 @@ fn in_others(rng: &mut Rng, other: &str) -> String {
 /// In a session of its own, where there is more to get wrong.
 fn in_own(rng: &mut Rng, own: &str, id: &str) -> String {
     let many: Vec<&str> = (0..7).map(|_| PING).collect();
-    match rng.below(36) {
+    match rng.below(38) {
         0 => get("GET", own),
         1 | 20..=22 | 27..=29 => get("GET", &format!("{own}Last-Event-ID: {id}\r\n")),
         2 | 23 | 24 => get("GET", &format!("{own}Last-Event-ID: nonsense\r\n")),
@@ -80,9 +80,9 @@ fn in_own(rng: &mut Rng, own: &str, id: &str) -> String {
         4 => get("DELETE", own),
         5 => post(own, PING),
         6 => post(own, r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}"#),
-        7 | 34 | 35 => post(own, r#"[{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}]"#),
+        7 | 34 | 36 => post(own, r#"[{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}]"#),
         8 | 31..=33 => post(own, &format!("[{PING},{}]", PING.replace(r#""a""#, r#""b""#))),
-        9 | 25 => post(own, &format!(r#"[{PING},{{"jsonrpc":"2.0","id":1,"result":{{}}}}]"#)),
+        9 | 25 | 30 | 35 => post(own, &format!(r#"[{PING},{{"jsonrpc":"2.0","id":1,"result":{{}}}}]"#)),
         10 => post(own, &format!("[{}]", many.join(","))),
         11 => post(own, "[]"),
         12 => post(own, r#"[{"jsonrpc":"2.0","method":"one"},{"jsonrpc":"2.0","method":"two"}]"#),

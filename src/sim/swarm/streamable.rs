@@ -45,10 +45,10 @@ impl Draw {
             max_bytes: self.size(100, 3_000),
             max_held: self.size(1, 2),
             hold_for: self.ms(100, 2_000),
-            replay_frames: self.size(1, 16),
+            replay_frames: self.size(1, 6),
             replay_bytes: self.size(300, 5_000),
             replay_for: if self.rng.one_in(3) { self.ms(1_500, 6_000) } else { Duration::from_secs(300) },
-            max_batch: self.size(1, 6),
+            max_batch: self.size(1, 4),
             max_resources: NonZeroUsize::MIN,
         };
         StreamableConfig {
@@ -101,7 +101,7 @@ impl Draw {
             listens_again: listens_again.then_some(self.ms(50, ms / 2)),
             deletes: self.rng.one_in(4).then_some(Tick::ZERO + self.ms(ms / 4, ms)),
             cancels: self.maybe(3, 3),
-            goes_back: self.maybe(2, 3),
+            goes_back: self.maybe(2, 2),
             patience: self.ms(3_200, 4_500),
             retry: self.ms(100, 900),
             seed: self.rng.next(),
