@@ -55,6 +55,13 @@ impl Journal {
         EventId { stream: self.stream, seq: self.end() - 1 }
     }
 
+    /// Appends a frame past the limits: nothing goes for it.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn append_past(&mut self, frame: Frame) {
+        self.bytes = self.bytes.saturating_add(frame.as_bytes().len());
+        self.frames.push_back(frame);
+    }
+
     /// Whether a frame of `len` bytes can be appended without dropping what `cursor` has yet to read.
     #[must_use]
     pub fn has_room(&self, len: usize, cursor: &Cursor) -> bool {

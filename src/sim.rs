@@ -54,9 +54,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Streamable HTTP
+//! With [`ServerConfig::streamable`] the server serves `/mcp` as well, and an [`McpClient`] speaks it, in any revision:
+//! it comes back with `Last-Event-ID`, polls, takes its own stream over, cancels, and ends its session. An application
+//! hears of it by [`Application::handle_incoming`]. Beside the oracle of each stream there is a naive memory of what was
+//! said in which place ([`Talk`]), by which every response is held: it begins with what follows the event that
+//! its client saw, in its own place, and goes on without a seam; a gap is told only where something is gone; a
+//! session that is over, or somebody else's, lets nobody in. What happened is counted by the names in [`HAPPENINGS`].
+//!
 //! # Worlds by their number
 //! [`run`] draws a whole world from a number: who is in it, which kinds of [`Fault`] it has, strangers who know the
-//! sessions' ids and send what they like. At its end faults heal, and what was said must be heard; then the server
+//! sessions' ids and send what they like. Of every twenty worlds thirteen speak HTTP+SSE, six Streamable HTTP, and one
+//! both. At its end faults heal, and what was said must be heard; then the server
 //! finishes, and nothing may be left. A violation comes with the number and, where it is one stream's, with a
 //! [`Trace`] that pastes in as a test; [`replay`] runs it.
 //!
@@ -92,6 +101,15 @@
 //! | I13 | a dropped driver closes nothing | world 2, as I13 |
 //! | I13 | a session is not told that its response is over | world 2, as I13 |
 //! | I14 | what one follower has taken is gone for the others | world 4, as I1 |
+//! | I12 | an answer goes on one event too early | world 17, as I12 |
+//! | I12 | an id takes up another stream of its session | world 16, as I12 |
+//! | I12 | an answer that is resumed takes the place of the session's own stream | world 15, as I12 |
+//! | I12 | what nobody has read makes room at `/mcp` | world 154, as I2 |
+//! | I12 | a session of `/mcp` is anybody's who knows its id | world 37, as I12 |
+//! | I13 | DELETE leaves the streams of its session | world 56, as I13 |
+//! | I2 | a second response to a request of the server is told, too | world 114, as I2 |
+//! | I3 | a session that was deleted answers while it has streams | world 373, as I3 |
+//! | I8 | one session of `/mcp` too many | world 14, as I8 |
 //!
 //! I15 has no break: nothing here can draw on anything but its inputs. That the same number is the same world is looked
 //! at in every run.
@@ -101,8 +119,10 @@ mod attacker;
 mod client;
 mod driver;
 mod fault;
+mod happening;
 mod law;
 mod link;
+mod mcp_client;
 mod oracle;
 mod program;
 mod rng;
@@ -118,12 +138,14 @@ pub use attacker::Attacker;
 pub use client::{Client, ClientConfig, Heard, request};
 pub use driver::{Driven, drive};
 pub use fault::{Fault, FaultCounts};
+pub use happening::HAPPENINGS;
 pub use law::{Law, Violation};
 pub use link::{Faults, Link, Spot, Taken};
+pub use mcp_client::{Fate, HeardEvent, Lane, McpClient, McpConfig};
 pub use oracle::Oracle;
 pub use program::{Conn, End, Program, Wish};
 pub use rng::Rng;
-pub use server::{Ends, Server, ServerConfig};
+pub use server::{Ends, Server, ServerConfig, Talk};
 pub use swarm::{CLOSE_REASONS, Report, run};
 pub use trace::{Op, Setup, Trace, replay};
 pub use watched::Watched;

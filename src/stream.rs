@@ -540,6 +540,18 @@ impl EventStream {
         self.last_delivered
     }
 
+    /// Accepted frames that no peer has taken whole.
+    #[cfg(feature = "sim")]
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.accepted()
+    }
+
+    /// The time as it knows it.
+    #[cfg(feature = "sim")]
+    pub(crate) fn now(&self) -> Tick {
+        self.now
+    }
+
     /// What the driver must do now. Asking changes nothing.
     pub fn poll(&self) -> Step<'_> {
         match &self.life {

@@ -225,6 +225,18 @@ impl Streamable {
         (self.calls.len(), self.exchanges.len(), self.channels.len())
     }
 
+    /// The time as it knows it.
+    #[cfg(feature = "sim")]
+    pub(crate) fn now(&self) -> Tick {
+        self.now
+    }
+
+    /// The number, in event ids, of the stream that an exchange is to go on with.
+    #[cfg(feature = "sim")]
+    pub(crate) fn stream_of(&self, exchange: ExchangeId) -> Option<u64> {
+        self.channels.get(&self.exchanges.get(&exchange)?.channel?)?.log.number()
+    }
+
     /// The next deadline.
     #[must_use]
     pub fn deadline(&self) -> Option<Tick> {

@@ -1,5 +1,7 @@
 //! [`Attacker`]: a stranger who knows the sessions' ids and sends what it likes.
 
+mod streamable;
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -25,6 +27,11 @@ pub struct Attacker {
     statuses: BTreeMap<u16, u64>,
     made: u64,
     heard: Vec<SessionId>,
+    /// One attempt in so many goes to `/mcp`; 0 for none.
+    at_mcp: u64,
+    /// Sessions of `/mcp` that it opened, and the id of an event that it heard in one.
+    own: Vec<SessionId>,
+    heard_id: Option<String>,
 }
 
 #[derive(Debug)]
@@ -52,7 +59,17 @@ impl Attacker {
             statuses: BTreeMap::new(),
             made: 0,
             heard: Vec::new(),
+            at_mcp: 0,
+            own: Vec::new(),
+            heard_id: None,
         }
+    }
+
+    /// Lets one attempt in so many go to `/mcp`.
+    #[must_use]
+    pub fn at_mcp(mut self, one_in: u64) -> Attacker {
+        self.at_mcp = one_in;
+        self
     }
 
     /// Tells it the ids of sessions that are alive.
@@ -85,6 +102,10 @@ impl Attacker {
     }
 
     fn draw(&mut self) -> Vec<u8> {
+        if self.at_mcp > 0 && self.rng.one_in(self.at_mcp) {
+            let heard = self.heard_id.as_deref();
+            return streamable::draw(&mut self.rng, &self.known, &self.own, heard).into_bytes();
+        }
         let id = self.rng.pick(&self.known).map_or_else(|| String::from("none"), |id| format!("{id}"));
         let json = r#"{"jsonrpc":"2.0","method":"forged"}"#;
         let post = |head: &str, body: &str| {
@@ -144,9 +165,18 @@ impl Attacker {
         let mut input = bytes;
         loop {
             match attempt.reader.read(&mut input) {
-                Ok(Some(ResponseEvent::Head(head))) => *self.statuses.entry(head.status()).or_default() += 1,
+                Ok(Some(ResponseEvent::Head(head))) => {
+                    *self.statuses.entry(head.status()).or_default() += 1;
+                    let id = head.header("mcp-session-id").and_then(|id| core::str::from_utf8(id).ok());
+                    self.own.extend(id.and_then(|id| SessionId::parse(id).ok()));
+                }
                 Ok(Some(ResponseEvent::Body(mut body))) => {
                     while let Some(Ok(decoded)) = attempt.events.decode(&mut body) {
+                        if let Decoded::Event(event) = &decoded
+                            && let Some(id) = event.last_event_id
+                        {
+                            self.heard_id = Some(String::from(id.as_str()));
+                        }
                         if let Decoded::Event(event) = decoded
                             && event.event_type == "endpoint"
                             && let Some((_, id)) = event.data.split_once("session_id=")
@@ -173,7 +203,10 @@ impl Program for Attacker {
     fn handle_connected(&mut self, now: Tick, conn: Conn) {
         self.wants = false;
         self.made += 1;
-        let (out, patience) = (self.draw(), Duration::from_micros(self.rng.below(20_000_000)));
+        let (out, mut patience) = (self.draw(), Duration::from_micros(self.rng.below(20_000_000)));
+        if self.at_mcp > 0 && self.rng.one_in(2) {
+            patience /= 15;
+        }
         let reader = ResponseReader::new(HeadLimits::default(), u64::MAX, "GET");
         let events = Decoder::new(core::num::NonZeroUsize::MAX);
         self.attempts.insert(conn, Attempt { out, reader, events, drop_at: now + patience, over: false });

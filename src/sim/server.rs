@@ -1,25 +1,29 @@
 //! [`Server`]: a whole MCP server as a pure program: HTTP, routes, sessions, streams, and an application.
 
+mod book;
+mod endpoint;
+mod entry;
+mod house;
+mod http;
+mod streamable;
+
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::application::{Application, Outbox, Output};
+pub use self::book::Talk;
+use self::endpoint::Endpoint;
+use super::application::{Application, Outbox};
 use super::session::Live;
-use super::{Conn, End, Law, Program, Rng, Violation, Watched, Wish};
-use crate::http1::{Connection, ConnectionConfig, RequestHead, Response, Step as HttpStep};
+use super::{Conn, End, Program, Rng, Violation, Watched, Wish};
+use crate::http1::{Connection, ConnectionConfig, Step as HttpStep};
 use crate::mcp::{
-    Attachment, HttpSse, Message, OpenError, PostId, PostOutcome, Posted, Route, Routes, SessionEvent,
-    SessionId, SessionLimits, Sessions, StreamKind, read_message,
+    Attachment, ExchangeId, GapAnswer, HttpSse, Message, Post, PostId, Routes, SessionId, SessionLimits,
+    Sessions, StreamableConfig,
 };
-use crate::{
-    AccessRules, Close, Disconnect, EventId, Frame, Framing, Manner, Step, StreamConfig, Tick, Topic,
-    TopicConfig,
-};
+use crate::{AccessRules, Close, Disconnect, Frame, Manner, Step, StreamConfig, Tick, Topic, TopicConfig};
 
 /// How a [`Server`] is set up.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,10 @@ pub struct ServerConfig {
     pub connection: Arc<ConnectionConfig>,
     /// The session table.
     pub limits: SessionLimits,
+    /// The endpoint of Streamable HTTP at `/mcp`; `None` for none.
+    pub streamable: Option<StreamableConfig>,
+    /// How long the application takes nothing more from `/mcp` after each message.
+    pub busy_for: Duration,
     /// How late the server's driver serves deadlines at the most; `None` if it may be any time, then I7 is not
     /// looked at.
     pub late_by: Option<Duration>,
@@ -52,7 +60,8 @@ pub struct Ends {
 /// with every stream held against the laws. What is given out to clients is counted, and must add up.
 ///
 /// `GET /sse` opens a session, `POST /message` speaks in it, `GET /events` reads what the application
-/// [publishes](Outbox::publish), from the event that `Last-Event-ID` names.
+/// [publishes](Outbox::publish), from the event that `Last-Event-ID` names. Where it is configured, `/mcp` is an endpoint
+/// of Streamable HTTP; who asks there is who the `Authorization` header names.
 #[derive(Debug)]
 pub struct Server<A> {
     /// The application.
@@ -74,6 +83,7 @@ pub struct Server<A> {
     said: BTreeMap<SessionId, Vec<Message>>,
     published: Vec<Frame>,
     held: BTreeMap<PostId, Conn>,
+    endpoint: Option<Box<Endpoint>>,
     violation: Option<Violation>,
 }
 
@@ -81,11 +91,29 @@ pub struct Server<A> {
 #[derive(Debug)]
 enum Peer {
     /// It asks: the session that its body is for, and the POST that waits for an answer.
-    Http { machine: Box<Connection>, speaks_in: Option<SessionId>, held: Option<PostId> },
+    Http {
+        machine: Box<Connection>,
+        speaks_in: Option<SessionId>,
+        held: Option<PostId>,
+        /// What it has asked `/mcp` for.
+        asked: Option<Asked>,
+    },
     /// It carries a response of a session; the attachment goes back with the response's close.
     Session { id: SessionId, generation: u32, attachment: Option<Attachment> },
     /// It carries a plain stream.
     Events { stream: Box<Watched> },
+    /// It carries an answer of `/mcp`; whether that is to be filled after the next write, and whether its close was
+    /// given back.
+    Answer { exchange: ExchangeId, stream: Box<Watched>, again: bool, is_told: bool },
+}
+
+/// A request to `/mcp`.
+#[derive(Debug)]
+enum Asked {
+    /// Its body is awaited.
+    Post(Post),
+    /// Its answer is.
+    Exchange(ExchangeId),
 }
 
 impl<A: Application> Server<A> {
@@ -96,9 +124,13 @@ impl<A: Application> Server<A> {
         let (frames, bytes) = config.events.queue_limits();
         let line_end = config.events.line_end();
         let topic = Topic::new(rng.next(), TopicConfig { max_frames: frames, max_bytes: bytes, line_end });
+        let routes = Routes::new(AccessRules::loopback()).http_sse("/sse", &http_sse).events("/events");
+        let endpoint = config.streamable.clone();
+        let endpoint = endpoint.map(|endpoint| Box::new(Endpoint::new(endpoint, config.busy_for)));
         Server {
             app,
-            routes: Routes::new(AccessRules::loopback()).http_sse("/sse", &http_sse).events("/events"),
+            routes: if endpoint.is_some() { routes.streamable(["/mcp"]) } else { routes },
+            endpoint,
             sessions: Sessions::new(config.limits.clone(), http_sse.resumption),
             http_sse,
             config,
@@ -119,7 +151,21 @@ impl<A: Application> Server<A> {
 
     /// The sessions that are alive.
     pub fn session_ids(&self) -> impl Iterator<Item = &SessionId> {
-        self.live.keys()
+        let streamable = self.endpoint.iter().flat_map(|endpoint| endpoint.machine.sessions());
+        self.live.keys().chain(streamable)
+    }
+
+    /// What was said at `/mcp` to the request of this id, as it stands in it. Ids are the clients' own: this is the
+    /// last request that had it.
+    #[must_use]
+    pub fn said_to(&self, request: &str) -> Option<&Talk> {
+        self.endpoint.as_ref()?.book.of_request(request)
+    }
+
+    /// What was said on the own stream of a session of `/mcp`.
+    #[must_use]
+    pub fn said_in(&self, session: &SessionId) -> Option<&Talk> {
+        self.endpoint.as_ref()?.book.of_session(session).map(|(_, talk)| talk)
     }
 
     /// What the application said in a session, accepted or waiting.
@@ -140,10 +186,24 @@ impl<A: Application> Server<A> {
         &self.ends
     }
 
+    /// Whether a client of `/mcp` that has missed what is gone is not told so.
+    pub(super) fn skips_gaps(&self) -> bool {
+        self.config.streamable.as_ref().is_some_and(|config| config.gaps == GapAnswer::Reset)
+    }
+
+    /// How often what happened at `/mcp`, by the names in [`HAPPENINGS`](super::HAPPENINGS).
+    pub fn happenings(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let happenings = self.endpoint.iter().flat_map(|endpoint| &endpoint.happenings);
+        let early = self.endpoint.iter().map(|endpoint| ("answer: ended early", endpoint.book.ended_early));
+        happenings.map(|(what, times)| (*what, *times)).chain(early)
+    }
+
     /// Whether nothing is left of anybody.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.peers.is_empty()
+        self.sessions.is_empty()
+            && self.peers.is_empty()
+            && self.endpoint.as_ref().is_none_or(|endpoint| endpoint.is_empty())
     }
 
     /// Takes no more, says what is said, and closes.
@@ -163,356 +223,12 @@ impl<A: Application> Server<A> {
                         live.finish(now);
                     }
                 }
+                // The endpoint sees to it.
+                Peer::Answer { .. } => {}
             }
         }
+        self.finish_endpoint(now);
         self.keep_house(now);
-    }
-
-    // ---- requests ----
-
-    /// Answers what the connection asks for, as far as it can be answered now.
-    fn serve(&mut self, now: Tick, conn: Conn) {
-        loop {
-            let Some(Peer::Http { machine, speaks_in, held }) = self.peers.get_mut(&conn) else { return };
-            match machine.poll() {
-                HttpStep::Head { head, .. } => {
-                    let head = head.clone();
-                    match self.routes.route(&head) {
-                        Route::Answer(response) => self.respond(now, conn, &response),
-                        Route::Message(id) => {
-                            if self.sessions.accepts(&id) {
-                                *speaks_in = Some(id);
-                                let _ = machine.receive_body(now);
-                            } else {
-                                self.respond(now, conn, &Response::unknown_session());
-                            }
-                        }
-                        Route::OpenSession { last } => match self.open_session(now, conn, &head, last) {
-                            Ok(()) => return,
-                            Err(response) => self.respond(now, conn, &response),
-                        },
-                        Route::Events(_) => match self.open_events(now, conn, &head) {
-                            Ok(()) => return,
-                            Err(response) => self.respond(now, conn, &response),
-                        },
-                        // Not reached: none is registered.
-                        Route::Request(_) | Route::Streamable(_) => {
-                            self.respond(now, conn, &Response::empty(404));
-                        }
-                    }
-                }
-                HttpStep::Request { body, .. } if held.is_none() => {
-                    let message = read_message(body);
-                    let id = speaks_in.take();
-                    match (message, id) {
-                        (Ok(message), Some(id)) => self.post(now, conn, &id, message),
-                        (Err(response), _) => self.respond(now, conn, &response),
-                        (Ok(_), None) => self.respond(now, conn, &Response::unknown_session()),
-                    }
-                }
-                _ => return,
-            }
-        }
-    }
-
-    fn respond(&mut self, now: Tick, conn: Conn, response: &Response) {
-        if let Some(Peer::Http { machine, .. }) = self.peers.get_mut(&conn) {
-            let _ = machine.respond(now, response);
-        }
-    }
-
-    fn post(&mut self, now: Tick, conn: Conn, id: &SessionId, message: Message) {
-        match self.sessions.post(now, id, message) {
-            Ok(Posted::Accepted) => {
-                self.account(id).0 += 1;
-                self.respond(now, conn, &Response::accepted());
-            }
-            Ok(Posted::Held(post)) => {
-                self.held.insert(post, conn);
-                if let Some(Peer::Http { held, speaks_in, .. }) = self.peers.get_mut(&conn) {
-                    (*held, *speaks_in) = (Some(post), Some(id.clone()));
-                }
-            }
-            Err(error) => self.respond(now, conn, &Response::from(error)),
-        }
-    }
-
-    fn account(&mut self, id: &SessionId) -> &mut (usize, usize) {
-        self.accounts.entry(id.clone()).or_default()
-    }
-
-    fn open_session(
-        &mut self,
-        now: Tick,
-        conn: Conn,
-        head: &RequestHead,
-        last: Option<EventId>,
-    ) -> Result<(), Response> {
-        if self.finishing {
-            return Err(Response::busy("shutting down"));
-        }
-        let (response, framing) = self.routes.stream_head(head, StreamKind::Session);
-        let attachment = match last {
-            None => self.new_session(now, response, framing)?,
-            Some(last) => {
-                let Some(id) = self.sessions.find(last).cloned() else {
-                    return Err(self.nobody(now, last));
-                };
-                let live = self.live.get_mut(&id).ok_or_else(Response::session_over)?;
-                live.reattach(now, last, response, framing).map_err(|_| Response::session_over())?;
-                self.sessions.attach(now, &id).ok_or_else(Response::session_over)?
-            }
-        };
-        let id = attachment.id().clone();
-        let generation = self.live.get(&id).map_or(0, Live::generation);
-        let handover = match self.peers.get_mut(&conn) {
-            Some(Peer::Http { machine, .. }) => machine.hand_over(now).ok(),
-            _ => None,
-        };
-        self.peers.insert(conn, Peer::Session { id: id.clone(), generation, attachment: Some(attachment) });
-        if let (Some(live), Some(handover)) = (self.live.get_mut(&id), handover) {
-            live.handle_input(now, handover.read_behind);
-            if handover.eof {
-                live.handle_disconnect(now, Disconnect::Eof);
-            }
-        }
-        Ok(())
-    }
-
-    /// Draws an id until one is free. This generator repeats itself now and then: a used id is refused.
-    fn new_session(&mut self, now: Tick, head: Box<[u8]>, framing: Framing) -> Result<Attachment, Response> {
-        loop {
-            let used = self.live.keys().find(|id| self.sessions.contains(id)).cloned();
-            let (id, number) = match used {
-                Some(used) if self.rng.one_in(16) => (used, 0),
-                Some(_) | None => (SessionId::from_random(self.rng.bytes()), self.rng.next()),
-            };
-            match self.sessions.open(now, id.clone(), number) {
-                Ok(attachment) => {
-                    let config = Arc::clone(&self.http_sse);
-                    let live = Live::open(now, config, &id, number, head, framing, self.config.late_by);
-                    self.live.insert(id.clone(), live);
-                    self.ends.sessions += 1;
-                    self.app.handle_opened(now, &id, &mut self.outbox);
-                    return Ok(attachment);
-                }
-                Err(OpenError::TooMany) => return Err(Response::busy("too many sessions")),
-                Err(OpenError::Used) => {}
-            }
-        }
-    }
-
-    /// I12: whoever comes back finds its session, unless that is over.
-    fn nobody(&mut self, now: Tick, last: EventId) -> Response {
-        if let Some((id, _)) =
-            self.live.iter().find(|(id, live)| live.gave_out(last) && self.sessions.contains(id))
-        {
-            let what = format!("{last} finds nobody, and {id} is there");
-            self.broke(now, Law::I12, what);
-        }
-        Response::session_over()
-    }
-
-    fn open_events(&mut self, now: Tick, conn: Conn, head: &RequestHead) -> Result<(), Response> {
-        if self.finishing {
-            return Err(Response::busy("shutting down"));
-        }
-        let last = head.header("last-event-id").filter(|last| !last.is_empty());
-        let last = last.map(|_| head.last_event_id().ok_or_else(Response::session_over)).transpose()?;
-        let (response, framing) = self.routes.stream_head(head, StreamKind::Events);
-        let mut stream = Watched::new(now, Arc::clone(&self.config.events), &response, framing);
-        stream.follow(now, &self.topic, last).map_err(|_| Response::session_over())?;
-        let Some(Peer::Http { machine, .. }) = self.peers.get_mut(&conn) else { return Ok(()) };
-        let Ok(handover) = machine.hand_over(now) else { return Err(Response::busy("closing")) };
-        if let Some(late_by) = self.config.late_by {
-            stream = stream.driven(late_by);
-        }
-        stream.handle_input(now, handover.read_behind);
-        if handover.eof {
-            stream.handle_disconnect(now, Disconnect::Eof);
-        }
-        self.peers.insert(conn, Peer::Events { stream: Box::new(stream) });
-        self.fill(now, conn);
-        Ok(())
-    }
-
-    /// Moves what was published into a stream.
-    fn fill(&mut self, now: Tick, conn: Conn) {
-        if let Some(Peer::Events { stream, .. }) = self.peers.get_mut(&conn) {
-            stream.fill_from(now, &mut self.topic);
-        }
-    }
-
-    // ---- what follows from what happened ----
-
-    /// Brings everything up to date: events of the table, what the application says, responses that are over.
-    fn keep_house(&mut self, now: Tick) {
-        loop {
-            self.reap(now);
-            let Some(event) = self.sessions.poll_event() else {
-                if self.outbox.0.is_empty() {
-                    break;
-                }
-                self.say(now);
-                continue;
-            };
-            match event {
-                SessionEvent::Readable(id) => self.read(now, &id),
-                SessionEvent::Post(post, outcome) => {
-                    if let Some(conn) = self.held.remove(&post) {
-                        if let Some(Peer::Http { held, speaks_in, .. }) = self.peers.get_mut(&conn) {
-                            *held = None;
-                            let id = speaks_in.take();
-                            if let (PostOutcome::Accepted, Some(id)) = (outcome, id) {
-                                self.account(&id).0 += 1;
-                            }
-                        }
-                        self.respond(now, conn, &Response::from(outcome));
-                        self.serve(now, conn);
-                    }
-                }
-                SessionEvent::Ended { id, end, unread } => {
-                    let (accepted, taken) = self.accounts.remove(&id).unwrap_or_default();
-                    if accepted != taken + unread {
-                        let what = format!("{id}: {accepted} accepted, {taken} taken, {unread} unread");
-                        self.broke(now, Law::I2, what);
-                    }
-                    self.app.handle_ended(now, &id, &end);
-                    if let Some(live) = self.live.get_mut(&id) {
-                        live.handle_ended(now, &end);
-                    }
-                }
-            }
-        }
-        let ended: Vec<SessionId> = self
-            .live
-            .iter()
-            .filter(|(id, live)| live.is_over() && !self.sessions.contains(id))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in ended {
-            if let Some(live) = self.live.remove(&id) {
-                self.count(live.frames());
-                self.note(live.violation().cloned());
-            }
-        }
-    }
-
-    /// The application reads what came, for as long as it can say what it wants to.
-    fn read(&mut self, now: Tick, id: &SessionId) {
-        while self.live.get(id).is_some_and(|live| !live.is_waiting()) {
-            let Some(message) = self.sessions.take(now, id) else { return };
-            self.account(id).1 += 1;
-            self.app.handle_message(now, id, &message, &mut self.outbox);
-            self.say(now);
-        }
-    }
-
-    fn say(&mut self, now: Tick) {
-        for output in core::mem::take(&mut self.outbox.0) {
-            match output {
-                Output::Send(id, message) => {
-                    self.said.entry(id.clone()).or_default().push(message.clone());
-                    if let Some(live) = self.live.get_mut(&id) {
-                        live.send(now, message);
-                    }
-                }
-                Output::Fail(id) => {
-                    if let Some(live) = self.live.get_mut(&id) {
-                        live.handle_fault(now);
-                    }
-                }
-                Output::Finish(id) => {
-                    self.sessions.end(now, &id);
-                }
-                Output::Abort(id) => {
-                    if let Some(live) = self.live.get_mut(&id) {
-                        live.abort(now);
-                    }
-                }
-                Output::Publish(frame) => {
-                    self.topic.publish(now, &frame);
-                    self.published.push(frame);
-                    let streams: Vec<Conn> = self
-                        .peers
-                        .iter()
-                        .filter(|(_, peer)| matches!(peer, Peer::Events { .. }))
-                        .map(|(conn, _)| *conn)
-                        .collect();
-                    for conn in streams {
-                        self.fill(now, conn);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Gives the closes of responses to whom they concern, each once.
-    fn reap(&mut self, now: Tick) {
-        for peer in self.peers.values_mut() {
-            if let Peer::Session { id, generation, attachment } = peer
-                && let Some(close) = self.live.get(id).and_then(|live| live.close_of(*generation))
-                && let Some(attachment) = attachment.take()
-            {
-                self.ends.closes.push(close);
-                self.sessions.handle_closed(now, attachment, close);
-            }
-        }
-    }
-
-    fn count(&mut self, (accepted, delivered): (usize, usize)) {
-        self.ends.frames.0 += accepted;
-        self.ends.frames.1 += delivered;
-    }
-
-    fn note(&mut self, violation: Option<Violation>) {
-        if self.violation.is_none() {
-            self.violation = violation;
-        }
-    }
-
-    fn broke(&mut self, at: Tick, law: Law, what: String) {
-        self.note(Some(Violation { law, at, what, trace: String::new() }));
-    }
-
-    /// After a fact of one connection.
-    fn follow_up(&mut self, now: Tick, conn: Conn) {
-        self.serve(now, conn);
-        if let Some(Peer::Session { id, .. }) = self.peers.get(&conn) {
-            let id = id.clone();
-            if let Some(live) = self.live.get_mut(&id) {
-                live.send_waiting(now);
-                self.note(self.live.get(&id).and_then(Live::violation).cloned());
-            }
-            self.read(now, &id);
-        }
-        self.fill(now, conn);
-        self.keep_house(now);
-        if let Some(Peer::Events { stream, .. }) = self.peers.get(&conn)
-            && stream.violation().is_some()
-        {
-            self.note(stream.violation().cloned());
-        }
-    }
-
-    fn forget(&mut self, now: Tick, conn: Conn) {
-        match self.peers.remove(&conn) {
-            Some(Peer::Http { held: Some(post), speaks_in: Some(id), .. }) => {
-                self.held.remove(&post);
-                self.sessions.withdraw(now, &id, post);
-            }
-            Some(Peer::Events { stream, .. }) => {
-                self.ends.closes.extend(stream.closed().copied());
-                self.count(stream.oracle().counts());
-                self.note(stream.violation().cloned());
-            }
-            // Its close was given back with the event that made it.
-            Some(Peer::Session { attachment: Some(attachment), .. }) => {
-                let what = format!("the response of {} is gone without a close", attachment.id());
-                self.broke(now, Law::I13, what);
-            }
-            Some(Peer::Http { .. } | Peer::Session { .. }) | None => {}
-        }
     }
 }
 
@@ -522,7 +238,10 @@ impl<A: Application> Program for Server<A> {
         if self.finishing {
             machine.finish(now);
         }
-        self.peers.insert(conn, Peer::Http { machine: Box::new(machine), speaks_in: None, held: None });
+        self.peers.insert(
+            conn,
+            Peer::Http { machine: Box::new(machine), speaks_in: None, held: None, asked: None },
+        );
     }
 
     fn poll(&self, conn: Conn, offer: &mut Vec<u8>) -> Wish {
@@ -544,7 +263,7 @@ impl<A: Application> Program for Server<A> {
                 Some(live) if live.close_of(*generation).is_none() => wish_of(&live.poll(), offer),
                 Some(_) | None => over,
             },
-            Some(Peer::Events { stream, .. }) => wish_of(&stream.poll(), offer),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => wish_of(&stream.poll(), offer),
         }
     }
 
@@ -556,7 +275,7 @@ impl<A: Application> Program for Server<A> {
                     live.handle_wrote(now, taken);
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_wrote(now, taken),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_wrote(now, taken),
             None => {}
         }
         self.follow_up(now, conn);
@@ -569,7 +288,7 @@ impl<A: Application> Program for Server<A> {
                     live.handle_refused();
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_refused(),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_refused(),
             Some(Peer::Http { .. }) | None => {}
         }
     }
@@ -582,7 +301,9 @@ impl<A: Application> Program for Server<A> {
                     live.handle_input(now, bytes.len());
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_input(now, bytes.len()),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => {
+                stream.handle_input(now, bytes.len())
+            }
             None => {}
         }
         self.follow_up(now, conn);
@@ -596,7 +317,7 @@ impl<A: Application> Program for Server<A> {
                     live.handle_disconnect(now, how);
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_disconnect(now, how),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_disconnect(now, how),
             None => {}
         }
         self.follow_up(now, conn);
@@ -609,7 +330,7 @@ impl<A: Application> Program for Server<A> {
                     live.handle_abandoned(now);
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_abandoned(now),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_abandoned(now),
             Some(Peer::Http { .. }) | None => {}
         }
         self.follow_up(now, conn);
@@ -623,6 +344,7 @@ impl<A: Application> Program for Server<A> {
     fn handle_timeout(&mut self, now: Tick, conn: Option<Conn>) {
         let Some(conn) = conn else {
             self.sessions.handle_timeout(now);
+            self.endpoint_timeout(now);
             self.app.handle_timeout(now, &mut self.outbox);
             return self.keep_house(now);
         };
@@ -633,14 +355,15 @@ impl<A: Application> Program for Server<A> {
                     live.handle_timeout(now);
                 }
             }
-            Some(Peer::Events { stream, .. }) => stream.handle_timeout(now),
+            Some(Peer::Events { stream } | Peer::Answer { stream, .. }) => stream.handle_timeout(now),
             None => {}
         }
         self.follow_up(now, conn);
     }
 
     fn deadline(&self) -> Option<Tick> {
-        [self.sessions.deadline(), self.app.deadline()].into_iter().flatten().min()
+        let endpoint = self.endpoint.as_ref().and_then(|endpoint| endpoint.deadline());
+        [self.sessions.deadline(), self.app.deadline(), endpoint].into_iter().flatten().min()
     }
 
     fn violation(&self) -> Option<&Violation> {

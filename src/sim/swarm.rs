@@ -2,8 +2,11 @@
 
 mod chatter;
 mod draw;
+mod lanes;
 mod person;
+mod streamable;
 mod weather;
+mod worker;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -16,9 +19,11 @@ use core::time::Duration;
 use self::chatter::Chatter;
 use self::draw::Draw;
 use self::person::Person;
+use self::streamable::Transports;
 use self::weather::Weather;
 use super::{
-    Attacker, Client, ClockFaults, Fault, FaultCounts, Law, Pace, Rng, Server, Violation, World, request,
+    Attacker, Client, ClockFaults, Fault, FaultCounts, Law, McpClient, Pace, Rng, Server, Violation, World,
+    request,
 };
 use crate::mcp::{Message, SessionId};
 use crate::{Close, CloseReason, Disconnect, Event, EventId, Frame, Tick};
@@ -47,6 +52,8 @@ pub struct Report {
     pub closes: BTreeMap<&'static str, u64>,
     /// How often which status was answered.
     pub statuses: BTreeMap<u16, u64>,
+    /// How often what happened at `/mcp`, by the names in [`HAPPENINGS`](super::HAPPENINGS).
+    pub happenings: BTreeMap<&'static str, u64>,
     /// The law that was broken, if one was.
     pub violation: Option<Violation>,
 }
@@ -124,6 +131,9 @@ impl Swarm {
         let mut rng = Rng::new(seed);
         let mut draw = Draw { rng: rng.fork() };
         let length = draw.ms(3_000, 20_000);
+        let transports = Transports::of(seed);
+        // There is more to a second at /mcp.
+        let length = if transports == Transports::Streamable { length / 2 } else { length };
         let mut world = World::new(rng.next());
 
         let pace = match draw.rng.below(6) {
@@ -140,17 +150,33 @@ impl Swarm {
             Pace::Late(by) => Some(by),
             Pace::Never => None,
         };
-        let config = draw.server(late_by);
+        let mut config = draw.server(late_by);
         let detached_for = config.limits.detached_for;
-        let app = Chatter::new(&mut draw, length);
+        let mut app = Chatter::new(&mut draw, length);
+        if transports != Transports::HttpSse {
+            app = app.work(draw.rng.fork());
+            let stream = Arc::new(draw.stream(false));
+            config.streamable = Some(draw.streamable(stream));
+            config.busy_for = if draw.rng.one_in(3) { draw.ms(1, 500) } else { Duration::ZERO };
+        }
         let server = Server::new(app, config, rng.fork());
         let server = world.add_server(server);
         world.set_server_pace(server, pace, clock);
-        world.set_drops(draw.maybe(5, 300));
+        let drops = draw.maybe(5, 300);
+        world.set_drops(if transports == Transports::Streamable { drops / 8 } else { drops });
 
         let large = draw.rng.one_in(LARGE);
         let clients = if large { draw.rng.between(100, 200) } else { draw.rng.between(1, 4) };
         let source = Arc::new(draw.source());
+        let (clients, others) = match transports {
+            Transports::HttpSse => (clients, 0),
+            Transports::Streamable => (0, clients.div_ceil(2).min(2)),
+            Transports::Both => (1, 1),
+        };
+        for number in 0..others {
+            let config = draw.mcp_client(number + 1, length);
+            world.add_client(Person::Mcp(Box::new(McpClient::new(config))));
+        }
         for number in 0..clients {
             let config = draw.client(number, length, large);
             world.add_client(Person::Client(Box::new(Client::new(config, Arc::clone(&source)))));
@@ -158,7 +184,13 @@ impl Swarm {
         if draw.rng.one_in(2) {
             let (from, attempts) = (Tick::ZERO + draw.ms(0, 2_000), draw.rng.between(1, 6));
             let attempts = u32::try_from(attempts).unwrap_or(1);
-            world.add_client(Person::Attacker(Attacker::new(rng.fork(), from, attempts, draw.ms(50, 3_000))));
+            let (attempts, at_mcp) = match transports {
+                Transports::HttpSse => (attempts, 0),
+                Transports::Streamable => (attempts * 3, 1),
+                Transports::Both => (attempts * 2, 2),
+            };
+            let attacker = Attacker::new(rng.fork(), from, attempts, draw.ms(50, 3_000)).at_mcp(at_mcp);
+            world.add_client(Person::Attacker(attacker));
         }
         let weather = Weather::draw(&mut draw.rng, length);
         world.set_links(move |_, now, rng| weather.links(now, rng));
@@ -181,6 +213,7 @@ impl Swarm {
             faults: world.faults(),
             closes: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            happenings: BTreeMap::new(),
             violation,
         };
         report.faults.merge(&self.left);
@@ -189,6 +222,9 @@ impl Swarm {
             report.sessions += ends.sessions as u64;
             report.frames += ends.frames.0 as u64;
             report.faults.merge(&server.app.faults);
+            for (what, times) in server.happenings() {
+                *report.happenings.entry(what).or_default() += times;
+            }
             for Close { reason, .. } in &ends.closes {
                 *report.closes.entry(name_of(*reason)).or_default() += 1;
             }
@@ -196,6 +232,9 @@ impl Swarm {
         for person in world.clients() {
             match person {
                 Person::Client(client) => {
+                    count(&mut report.statuses, client.statuses());
+                }
+                Person::Mcp(client) => {
                     count(&mut report.statuses, client.statuses());
                 }
                 Person::Attacker(attacker) => {
@@ -222,16 +261,21 @@ impl Swarm {
             });
         }
         for person in self.world.clients() {
-            if matches!(person, Person::Client(client) if client.has_left()) {
+            let has_left = match person {
+                Person::Client(client) => client.has_left(),
+                Person::Mcp(client) => client.has_left(),
+                Person::Attacker(_) => false,
+            };
+            if has_left {
                 self.left.add(Fault::ClientLeaves);
             }
         }
         // Peace: what was said is heard.
         self.world.heal();
-        self.world.tell_clients(|person, _| {
-            if let Person::Attacker(attacker) = person {
-                attacker.leave();
-            }
+        self.world.tell_clients(|person, _| match person {
+            Person::Attacker(attacker) => attacker.leave(),
+            Person::Mcp(client) => client.calm_down(),
+            Person::Client(_) => {}
         });
         self.world.tell_servers(|server, _| server.app.silent = true);
         let settled = self.world.now() + Duration::from_secs(5);
@@ -239,9 +283,11 @@ impl Swarm {
         let late = self.answered(|status| status == 408);
         let mut number = 1_000_000;
         self.world.tell_clients(|person, _| {
-            if let Person::Client(client) = person {
-                number += 1;
-                client.say(request(number, "in peace", "[]"));
+            number += 1;
+            match person {
+                Person::Client(client) => client.say(request(number, "in peace", "[]")),
+                Person::Mcp(client) => client.ask(number, "in peace"),
+                Person::Attacker(_) => {}
             }
         });
         let calm = self.world.now() + Duration::from_secs(7);
@@ -258,10 +304,10 @@ impl Swarm {
         self.world.tell_servers(Server::finish);
         let closed = self.world.now() + Duration::from_secs(5);
         self.world.run_until(closed)?;
-        self.world.tell_clients(|person, now| {
-            if let Person::Client(client) = person {
-                client.leave(now);
-            }
+        self.world.tell_clients(|person, now| match person {
+            Person::Client(client) => client.leave(now),
+            Person::Mcp(client) => client.leave(),
+            Person::Attacker(_) => {}
         });
         let over = self.world.now() + Duration::from_secs(15).max(self.detached_for);
         self.world.run_until(over)?;
@@ -276,7 +322,7 @@ impl Swarm {
     fn answered(&self, like: impl Fn(u16) -> bool) -> u64 {
         let clients = self.world.clients().filter_map(|person| match person {
             Person::Client(client) => Some(client),
-            Person::Attacker(_) => None,
+            Person::Mcp(_) | Person::Attacker(_) => None,
         });
         clients
             .flat_map(|client| client.statuses())
@@ -293,6 +339,11 @@ impl Swarm {
         for person in self.world.clients() {
             let client = match person {
                 Person::Client(client) => client,
+                Person::Mcp(client) => {
+                    let heard = lanes::all_is_heard(server, client, peace);
+                    heard.map_err(|(law, what)| self.broke(law, what))?;
+                    continue;
+                }
                 Person::Attacker(attacker) => {
                     for id in attacker.heard() {
                         *listeners.entry(id).or_default() += 1;
@@ -328,7 +379,8 @@ impl Swarm {
         if let Some((id, _)) = listeners.iter().find(|(_, listeners)| **listeners > 1) {
             return Err(self.broke(Law::I12, format!("{id} was heard by more than one")));
         }
-        if let Some((message, times)) = server.app.got.iter().find(|(_, times)| **times > 1) {
+        let mut got = server.app.got.iter().chain(&server.app.worker.got);
+        if let Some((message, times)) = got.find(|(_, times)| **times > 1) {
             return Err(self.broke(Law::I2, format!("{message} reached the application {times} times")));
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::{Oracle, Violation};
 use crate::{
@@ -49,6 +50,37 @@ impl Watched {
     pub fn driven(mut self, late_by: core::time::Duration) -> Watched {
         self.oracle = self.oracle.driven(late_by);
         self
+    }
+
+    /// A stream that another machine has made, and all that it offers: the oracle knows of the head alone.
+    pub(super) fn made(now: Tick, stream: EventStream) -> (Watched, Vec<u8>) {
+        let offer: Vec<u8> = match stream.poll() {
+            Step::Run { bytes, .. } => bytes.pieces().flatten().copied().collect(),
+            Step::Closed(_) => Vec::new(),
+        };
+        let end = offer.windows(4).position(|four| four == b"\r\n\r\n").map_or(offer.len(), |at| at + 4);
+        let chunked = offer[..end].windows(7).any(|word| word == b"chunked");
+        let framing = if chunked { Framing::Chunked } else { Framing::Raw };
+        let oracle = Oracle::new(now, Arc::clone(stream.config()), &offer[..end], framing);
+        (Watched { stream, oracle }, offer[end..].to_vec())
+    }
+
+    /// Lets another machine do something to the stream; besides, how many frames it has put into it.
+    pub(super) fn lend<R>(&mut self, lend: impl FnOnce(&mut EventStream) -> R) -> (R, usize) {
+        let before = self.stream.queued();
+        let done = lend(&mut self.stream);
+        (done, self.stream.queued().saturating_sub(before))
+    }
+
+    /// The oracle, to be told what another machine did.
+    pub(super) fn oracle_mut(&mut self) -> &mut Oracle {
+        &mut self.oracle
+    }
+
+    /// The oracle was told all; what the stream was asked in vain has told it the time.
+    pub(super) fn compare(&mut self) {
+        self.oracle.looked(self.stream.now());
+        self.check();
     }
 
     /// The stream.

@@ -1,5 +1,7 @@
 //! Named scenarios in the simulator: the origin's defects, three ways of driving, many sessions, one world twice.
 
+mod streamable;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use sansio_sse::sim::{CLOSE_REASONS, Fault, FaultCounts, Report, run};
+use sansio_sse::sim::{CLOSE_REASONS, Fault, FaultCounts, HAPPENINGS, Report, run};
 
 /// Worlds that are the same in every run.
 const FIXED: u64 = 10_000;
@@ -24,7 +24,8 @@ const COVERED_AFTER: u64 = 10_000;
 const COVERED: u64 = 10;
 
 /// What our servers answer.
-const STATUSES: [u16; 16] = [200, 202, 204, 400, 403, 404, 405, 406, 408, 413, 414, 415, 431, 501, 503, 505];
+const STATUSES: [u16; 17] =
+    [200, 202, 204, 400, 403, 404, 405, 406, 408, 409, 413, 414, 415, 431, 501, 503, 505];
 
 struct Options {
     seeds: Option<u64>,
@@ -118,6 +119,7 @@ struct Sum {
     faults: FaultCounts,
     closes: BTreeMap<&'static str, u64>,
     statuses: BTreeMap<u16, u64>,
+    happenings: BTreeMap<&'static str, u64>,
     failed: bool,
 }
 
@@ -135,6 +137,7 @@ impl Sum {
             faults: FaultCounts::default(),
             closes: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            happenings: BTreeMap::new(),
             failed: false,
         }
     }
@@ -176,6 +179,9 @@ impl Sum {
         for (status, times) in &report.statuses {
             *self.statuses.entry(*status).or_default() += times;
         }
+        for (what, times) in &report.happenings {
+            *self.happenings.entry(what).or_default() += times;
+        }
     }
 
     fn progress(&self) -> String {
@@ -197,6 +203,7 @@ impl Sum {
         println!("{}", self.progress());
         println!("closes: {:?}", self.closes);
         println!("statuses: {:?}", self.statuses);
+        println!("at /mcp: {:?}", self.happenings);
         if self.failed {
             return ExitCode::FAILURE;
         }
@@ -218,6 +225,8 @@ impl Sum {
             CLOSE_REASONS.iter().filter(|name| rare(self.closes.get(*name))).map(ToString::to_string);
         let statuses =
             STATUSES.iter().filter(|status| rare(self.statuses.get(status))).map(ToString::to_string);
-        faults.chain(closes).chain(statuses).collect()
+        let happenings =
+            HAPPENINGS.iter().filter(|what| rare(self.happenings.get(*what))).map(ToString::to_string);
+        faults.chain(closes).chain(statuses).chain(happenings).collect()
     }
 }

@@ -8,7 +8,7 @@ use super::channel::{Phase, Purpose};
 use super::head::Reply;
 use super::refusal::{busy, status_of};
 use super::timers::Due;
-use super::{AnswerMode, ExchangeId, Streamable, StreamableEnd, StreamableEvent};
+use super::{AnswerMode, ExchangeId, Streamable, StreamableConfig, StreamableEnd, StreamableEvent};
 use crate::http1::Response;
 use crate::mcp::message::batch::array;
 use crate::mcp::{Message, Revision, SessionId};
@@ -130,11 +130,8 @@ impl Streamable {
         } else if channel.is_done() && channel.log.is_drained() {
             stream.finish(now);
         }
-        let room = channel.blocked && channel.log.has_room(1, false, &self.config.limits);
-        if room {
-            channel.blocked = false;
-        }
-        let waits = !channel.log.is_drained() || channel.blocked || channel.poll.is_some();
+        let room = channel.unblock(&self.config.limits);
+        let waits = !channel.log.is_drained() || channel.blocked.is_any() || channel.poll.is_some();
         let again = stream.is_open() && waits;
         if room {
             self.tell_room(number);
@@ -185,7 +182,7 @@ impl Streamable {
         if let Some((number, channel)) = channel.filter(|(_, channel)| channel.attached == Some(id)) {
             channel.attached = None;
             channel.poll = None;
-            let has_waiters = core::mem::take(&mut channel.blocked);
+            let has_waiters = core::mem::take(&mut channel.blocked).is_any();
             let calls: Vec<_> = channel.calls.iter().copied().collect();
             let (ends, is_over) =
                 (channel.revision.rules().end_cancels, channel.is_done() && channel.log.is_empty());
@@ -244,7 +241,9 @@ impl Streamable {
         }
         let attached = channel.attached;
         for message in &collected {
-            self.append(number, message);
+            // They were accepted when there was no stream for them, and none of them may be lost.
+            let frame = frame_of(&self.config, message);
+            self.append_frame(number, frame, true);
         }
         if let Some(id) = attached
             && let Some(exchange) = self.exchanges.get_mut(&id)
@@ -275,19 +274,11 @@ impl Streamable {
         self.drop_channel(number);
     }
 
-    /// Says a message in a channel that is a stream.
-    pub(super) fn append(&mut self, number: u64, message: &Message) {
-        let frame = self.config.stream.frame("message", message.as_str(), false).build();
-        // Not refused: the type is a constant.
-        if let Ok(frame) = frame {
-            self.append_frame(number, frame);
-        }
-    }
-
-    pub(super) fn append_frame(&mut self, number: u64, frame: Frame) {
+    /// Says something in a channel that is a stream; `past` its limits, where nothing may be lost.
+    pub(super) fn append_frame(&mut self, number: u64, frame: Frame, past: bool) {
         let Some(channel) = self.channels.get_mut(&number) else { return };
         let was_empty = channel.log.is_empty();
-        channel.log.append(self.now, frame);
+        channel.log.append(self.now, frame, past);
         let attached = channel.attached;
         if was_empty {
             self.arm_age(number);
@@ -355,4 +346,11 @@ impl Streamable {
             self.wake(Some(id));
         }
     }
+}
+
+/// The event of a message.
+pub(super) fn frame_of(config: &StreamableConfig, message: &Message) -> Frame {
+    // Not refused: the type is a constant.
+    let frame = config.stream.frame("message", message.as_str(), false).build();
+    frame.unwrap_or_else(|_| Frame::message(message.as_str()))
 }

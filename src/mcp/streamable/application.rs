@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::answer::State;
+use super::answer::{State, frame_of};
 use super::channel::{Phase, Purpose};
 use super::subscription::{SUBSCRIPTION_ID, ended};
 use super::{AnswerMode, CallId, Streamable, StreamableEnd};
@@ -159,13 +159,15 @@ impl Streamable {
                 }
             }
             Phase::Speaking => {
-                if !channel.log.has_room(response.len(), true, &self.config.limits) {
-                    channel.blocked = true;
+                let frame = frame_of(&self.config, &response);
+                let len = frame.as_bytes().len();
+                if !channel.log.has_room(len, true, &self.config.limits) {
+                    channel.block(len, true);
                     let attached = channel.attached;
                     self.wake(attached);
                     return Err(NotSent::Full(response));
                 }
-                self.append(number, &response);
+                self.append_frame(number, frame, false);
                 self.drop_call(id);
                 self.agree(opened.as_ref(), &response, number);
                 self.close_if_answered(number);
@@ -241,14 +243,22 @@ impl Streamable {
         if channel.is_held() && channel.attached.is_none() {
             return Err(NotSent::Gone(message));
         }
-        if !channel.log.has_room(message.len(), false, &self.config.limits) {
-            channel.blocked = true;
+        // What is said already is in front of it, and takes room.
+        self.speak(number);
+        self.append_if_fits(number, message)
+    }
+
+    fn append_if_fits(&mut self, number: u64, message: Message) -> Result<(), NotSent> {
+        let Some(channel) = self.channels.get_mut(&number) else { return Err(NotSent::Gone(message)) };
+        let frame = frame_of(&self.config, &message);
+        let len = frame.as_bytes().len();
+        if !channel.log.has_room(len, false, &self.config.limits) {
+            channel.block(len, false);
             let attached = channel.attached;
             self.wake(attached);
             return Err(NotSent::Full(message));
         }
-        self.speak(number);
-        self.append(number, &message);
+        self.append_frame(number, frame, false);
         Ok(())
     }
 
@@ -260,21 +270,14 @@ impl Streamable {
     pub fn send(&mut self, now: Tick, session: &SessionId, message: Message) -> Result<(), NotSent> {
         self.clock(now);
         let own = self.sessions.get(session).filter(|session| session.is_alive()).map(|session| session.own);
-        let channel = own.and_then(|own| Some((own, self.channels.get_mut(&own)?)));
-        let Some((own, channel)) = channel.filter(|(_, channel)| !channel.is_done()) else {
+        let channel = own.and_then(|own| Some((own, self.channels.get(&own)?)));
+        let Some((own, _)) = channel.filter(|(_, channel)| !channel.is_done()) else {
             return Err(NotSent::Gone(message));
         };
         if message.kind() == MessageKind::Response {
             return Err(NotSent::Unfit { message, why: Unfit::Response });
         }
-        if !channel.log.has_room(message.len(), false, &self.config.limits) {
-            channel.blocked = true;
-            let attached = channel.attached;
-            self.wake(attached);
-            return Err(NotSent::Full(message));
-        }
-        self.append(own, &message);
-        Ok(())
+        self.append_if_fits(own, message)
     }
 
     /// Ends the present response to a request early: the client comes again, after `retry` or as configured, and
@@ -346,7 +349,7 @@ impl Streamable {
             };
             heard += 1;
             if !channel.log.has_waiting(&frame) {
-                self.append_frame(number, frame);
+                self.append_frame(number, frame, false);
             }
         }
         heard
@@ -362,7 +365,7 @@ impl Streamable {
             let Some(call) = channel.calls.first().copied() else { continue };
             let last = self.calls.get(&call).and_then(|call| ended(call.request.id()?));
             if let Some(last) = last {
-                self.append(number, &last);
+                self.append_frame(number, frame_of(&self.config, &last), false);
             }
             self.drop_call(call);
             self.close_if_answered(number);

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::answer::{Exchange, State};
+use super::answer::{Exchange, State, frame_of};
 use super::channel::{Phase, Purpose};
 use super::head::Post;
 use super::inbox::Placed;
@@ -167,7 +167,7 @@ impl Streamable {
         let exchange = self.open_exchange(post, revision, None, Some(channel), State::Stream);
         self.subscriptions.insert(channel);
         if let Some(first) = filter.acknowledgement(id) {
-            self.append(channel, &first);
+            self.append_frame(channel, frame_of(&self.config, &first), false);
         }
         self.tell(StreamableEvent::Subscribed { call, filter });
         self.tell(StreamableEvent::Answer(exchange));

@@ -22,8 +22,8 @@ pub(super) struct Channel {
     pub(super) successor: Option<ExchangeId>,
     /// Requests that are not answered yet.
     pub(super) calls: BTreeSet<CallId>,
-    /// Somebody was refused for want of room.
-    pub(super) blocked: bool,
+    /// Who was refused for want of room.
+    pub(super) blocked: Blocked,
     /// The present response is to end, and the client to come again after this long.
     pub(super) poll: Option<Duration>,
 }
@@ -49,6 +49,14 @@ pub(super) enum Phase {
     Speaking,
     /// It is a stream, and all is said.
     Done,
+}
+
+/// What was refused for want of room: the length of the smallest frame of either kind. Who is told of room for less
+/// comes in vain, and again, for as long as no socket takes anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Blocked {
+    response: Option<usize>,
+    other: Option<usize>,
 }
 
 /// What was said, and how far the response has it.
@@ -100,14 +108,19 @@ impl Log {
         fits && (is_response || frames < limits.replay_frames.get())
     }
 
-    pub(super) fn append(&mut self, now: Tick, frame: Frame) {
+    /// Appends a frame; `past` the limits, where it must not take the place of another.
+    pub(super) fn append(&mut self, now: Tick, frame: Frame, past: bool) {
         match self {
             Log::Passing { waiting, bytes } => {
                 *bytes += frame.as_bytes().len();
                 waiting.push_back(frame);
             }
             Log::Kept(kept) => {
-                kept.journal.append(frame);
+                if past {
+                    kept.journal.append_past(frame);
+                } else {
+                    kept.journal.append(frame);
+                }
                 kept.born.push_back(now);
                 while kept.born.len() > kept.held() {
                     kept.born.pop_front();
@@ -210,9 +223,18 @@ impl Log {
             return Some(start);
         }
         if self.is_drained() {
-            self.append(now, Frame::priming());
+            self.append(now, Frame::priming(), false);
         }
         None
+    }
+
+    /// Its number in event ids.
+    #[cfg(feature = "sim")]
+    pub(super) fn number(&self) -> Option<u64> {
+        match self {
+            Log::Kept(kept) => Some(kept.delivered.stream),
+            Log::Passing { .. } => None,
+        }
     }
 
     /// When its oldest event was said.
@@ -258,7 +280,31 @@ impl Kept {
     }
 }
 
+impl Blocked {
+    pub(super) fn is_any(self) -> bool {
+        self != Blocked::default()
+    }
+}
+
 impl Channel {
+    /// A frame of this length found no room.
+    pub(super) fn block(&mut self, len: usize, is_response: bool) {
+        let least = if is_response { &mut self.blocked.response } else { &mut self.blocked.other };
+        *least = Some(least.map_or(len, |least| least.min(len)));
+    }
+
+    /// Whether there is room again for something that was refused; then nobody counts as refused any more.
+    pub(super) fn unblock(&mut self, limits: &StreamableLimits) -> bool {
+        let fits = |len: Option<usize>, is_response| {
+            len.is_some_and(|len| self.log.has_room(len, is_response, limits))
+        };
+        let has_room = fits(self.blocked.response, true) || fits(self.blocked.other, false);
+        if has_room {
+            self.blocked = Blocked::default();
+        }
+        has_room
+    }
+
     pub(super) fn is_held(&self) -> bool {
         matches!(self.phase, Phase::Held(_))
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::answer::Exchange;
 use super::answer::State;
-use super::channel::{Channel, Log, Phase, Purpose};
+use super::channel::{Blocked, Channel, Log, Phase, Purpose};
 use super::head::Reply;
 use super::inbox::Inbox;
 use super::refusal::{INVALID_REQUEST, busy, gap, invalid, no_session, refuse};
@@ -181,7 +181,7 @@ impl Streamable {
             attached: None,
             successor: None,
             calls: BTreeSet::new(),
-            blocked: false,
+            blocked: Blocked::default(),
             poll: None,
         };
         self.channels.insert(channel, opened);
@@ -251,10 +251,7 @@ impl Streamable {
         let is_read = channel.attached.is_some();
         let events = channel.log.expire(self.now, limits.replay_for, is_read);
         let told = channel.session.clone().filter(|_| events > 0);
-        let room = channel.blocked && channel.log.has_room(1, false, limits);
-        if room {
-            channel.blocked = false;
-        }
+        let room = channel.unblock(limits);
         let is_over = channel.is_done() && channel.log.is_empty() && !is_read;
         if let Some(session) = told {
             self.tell(StreamableEvent::Expired { session, events });

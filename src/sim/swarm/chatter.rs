@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::draw::Draw;
-use crate::mcp::{Message, SessionEnd, SessionId};
+use super::worker::Worker;
+use crate::mcp::{CallId, Incoming, Message, SessionEnd, SessionId, StreamableEnd};
 use crate::sim::{Application, Fault, FaultCounts, Outbox, Rng};
 use crate::{Frame, Tick};
 
@@ -27,6 +28,8 @@ pub(super) struct Chatter {
     /// How often each request reached it.
     pub(super) got: BTreeMap<String, u32>,
     pub(super) faults: FaultCounts,
+    /// Who works for `/mcp`.
+    pub(super) worker: Worker,
 }
 
 impl Chatter {
@@ -44,7 +47,14 @@ impl Chatter {
             silent: false,
             got: BTreeMap::new(),
             faults: FaultCounts::default(),
+            worker: Worker::new(Rng::new(ms)),
         }
+    }
+
+    /// Gives its worker luck of its own.
+    pub(super) fn work(mut self, rng: Rng) -> Chatter {
+        self.worker = Worker::new(rng);
+        self
     }
 
     fn notification(&mut self) -> String {
@@ -87,11 +97,24 @@ impl Application for Chatter {
         self.sessions.retain(|one| one != session);
     }
 
+    fn handle_incoming(&mut self, now: Tick, incoming: &Incoming, out: &mut Outbox) {
+        self.worker.handle_incoming(now, incoming, self.silent, out);
+    }
+
+    fn handle_unwanted(&mut self, _: Tick, call: CallId, out: &mut Outbox) {
+        self.worker.handle_unwanted(call, out);
+    }
+
+    fn handle_mcp_ended(&mut self, _: Tick, session: &SessionId, _: StreamableEnd) {
+        self.sessions.retain(|one| one != session);
+    }
+
     fn deadline(&self) -> Option<Tick> {
-        (!self.silent).then_some(self.next)
+        [(!self.silent).then_some(self.next), self.worker.deadline(self.silent)].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {
+        self.worker.handle_timeout(now, self.silent, out);
         if self.silent || now < self.next {
             return;
         }

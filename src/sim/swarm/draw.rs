@@ -52,19 +52,21 @@ impl Draw {
             1 => Resumption::ServerClosed,
             _ => Resumption::Always,
         };
-        let stream = Arc::new(self.stream());
+        let stream = Arc::new(self.stream(true));
         let http_sse = HttpSse { stream: Arc::clone(&stream), resumption, ..HttpSse::default() };
-        ServerConfig { http_sse, events: stream, connection: Arc::new(connection), limits, late_by }
+        let connection = Arc::new(connection);
+        ServerConfig { http_sse, events: stream, connection, limits, late_by, ..ServerConfig::default() }
     }
 
-    fn size(&mut self, least: u64, most: u64) -> NonZeroUsize {
+    pub(super) fn size(&mut self, least: u64, most: u64) -> NonZeroUsize {
         let drawn = usize::try_from(self.rng.between(least, most)).unwrap_or(1);
         NonZeroUsize::new(drawn).unwrap_or(NonZeroUsize::MIN)
     }
 
-    fn stream(&mut self) -> StreamConfig {
+    /// The settings of streams; those of the preset are of the older transport only.
+    pub(super) fn stream(&mut self, may_be_preset: bool) -> StreamConfig {
         let every = self.ms(300, 3_000);
-        let preset = self.rng.one_in(5);
+        let preset = self.rng.one_in(5) && may_be_preset;
         let builder = if preset {
             let most = NonZeroU32::new(8).unwrap_or(NonZeroU32::MIN);
             let guard = SpinGuard::EveryFrame {

@@ -3,13 +3,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::sim::{Attacker, Client, Conn, Program, Wish};
+use crate::sim::{Attacker, Client, Conn, McpClient, Program, Wish};
 use crate::{Disconnect, Tick};
 
-/// Client or stranger.
+/// Client of either transport, or stranger.
 #[derive(Debug)]
 pub(super) enum Person {
     Client(Box<Client>),
+    Mcp(Box<McpClient>),
     Attacker(Attacker),
 }
 
@@ -17,6 +18,7 @@ macro_rules! delegate {
     ($self:ident, $person:ident => $call:expr) => {
         match $self {
             Person::Client($person) => $call,
+            Person::Mcp($person) => $call,
             Person::Attacker($person) => $call,
         }
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sansio_sse::mcp::{AnswerMode, GapAnswer, NotSent, StreamableConfig, StreamableEvent, StreamableLimits};
 
-use super::bench::{Bench, Got, events, note, response, said};
+use super::bench::{Bench, Got, events, note, request, response, said};
 
 const V11: &str = "2025-11-25";
 
@@ -363,6 +363,84 @@ fn i12_cut_behind_any_byte_a_reader_comes_back_and_hears_each_message_once() {
             }
         }
         assert!(cuts > 150, "{cuts}");
+    }
+}
+
+#[test]
+fn i2_what_was_accepted_up_to_the_limit_in_bytes_is_there_to_be_read() {
+    for bytes in 120..240 {
+        let limits =
+            StreamableLimits { replay_bytes: bytes.try_into().unwrap(), ..StreamableLimits::default() };
+        for own in [true, false] {
+            let mut bench =
+                Bench::new(StreamableConfig { limits: limits.clone(), ..StreamableConfig::default() });
+            let session = bench.open(V11);
+            let (exchange, call) = bench.call(&session, V11, 1);
+            let id = session.parse().unwrap();
+            let say = |bench: &mut Bench, n| match own {
+                true => bench.endpoint.send(bench.now, &id, note(n)),
+                false => bench.endpoint.send_for(bench.now, call, note(n)),
+            };
+            let accepted = (0..9).take_while(|n| say(&mut bench, *n).is_ok()).count();
+            assert!((1..9).contains(&accepted), "{bytes} bytes bear {accepted}");
+            bench.run();
+            let exchange = if own { bench.get(&session, V11, "").exchange() } else { exchange };
+            let expected: Vec<_> =
+                std::iter::once(String::new()).chain((0..accepted).map(|n| n.to_string())).collect();
+            assert_eq!(said(&bench.body(exchange)), expected, "{bytes} bytes, own: {own}");
+        }
+    }
+}
+
+#[test]
+fn i2_the_responses_of_a_batch_that_becomes_a_stream_are_all_there_however_large() {
+    let limits = StreamableLimits { replay_bytes: 100.try_into().unwrap(), ..StreamableLimits::default() };
+    let mut bench = Bench::new(StreamableConfig { limits, ..StreamableConfig::default() });
+    let session = bench.open("2025-03-26");
+    let body = format!("[{},{},{}]", request(1), request(2), request(3));
+    let exchange = bench.post(&session, "2025-03-26", &body).exchange();
+    let calls = [1, 2, 3].map(|_| bench.take(&session).call.unwrap());
+    let large = |id| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"{}"}}"#, "x".repeat(200));
+    bench.respond(calls[0], &large(1));
+    bench.respond(calls[1], &large(2));
+    bench.wait(2_000);
+    assert_eq!(said(&bench.body(exchange)), ["id=1", "id=2"]);
+    bench.respond(calls[2], &large(3));
+    assert_eq!(said(&bench.body(exchange)), ["id=3"]);
+    assert!(bench.closed(exchange).is_some());
+}
+
+#[test]
+fn hurt_01_who_was_refused_is_told_of_room_once_there_is_enough_and_not_before() {
+    let limits = StreamableLimits { replay_bytes: 200.try_into().unwrap(), ..StreamableLimits::default() };
+    for own in [true, false] {
+        let mut bench =
+            Bench::new(StreamableConfig { limits: limits.clone(), ..StreamableConfig::default() });
+        let session = bench.open("2025-06-18");
+        let (asked, call) = bench.call(&session, "2025-06-18", 1);
+        let id = session.parse().unwrap();
+        let exchange = if own { bench.get(&session, "2025-06-18", "").exchange() } else { asked };
+        let say = |bench: &mut Bench, n| match own {
+            true => bench.endpoint.send(bench.now, &id, note(n)),
+            false => bench.endpoint.send_for(bench.now, call, note(n)),
+        };
+        let mut n = 0;
+        while say(&mut bench, n).is_ok() {
+            n += 1;
+        }
+        bench.drain();
+        for _ in 0..3 {
+            assert_eq!(say(&mut bench, n), Err(NotSent::Full(note(n))));
+            assert_eq!(bench.drain(), [], "or it would say so for ever");
+        }
+        // One message is taken whole.
+        while bench.drain().is_empty() {
+            bench.write(exchange, 1);
+        }
+        assert_eq!(say(&mut bench, n), Ok(()), "own: {own}");
+        bench.run();
+        let expected: Vec<_> = (0..=n).map(|n| n.to_string()).collect();
+        assert_eq!(said(&bench.body(exchange)), expected);
     }
 }
 

@@ -1,0 +1,205 @@
+//! Named scenarios at `/mcp` in the simulator: cuts, polling, two streams, sessions that are deleted, cancellation.
+
+use std::time::Duration;
+
+use sansio_sse::Tick;
+use sansio_sse::mcp::{CallId, Incoming, Message, Revision, SecondGet, SessionId, StreamableConfig};
+use sansio_sse::sim::{
+    Application, Fate, Faults, Lane, McpClient, McpConfig, Outbox, Rng, Server, ServerConfig, Spot, World,
+};
+
+use super::at;
+
+/// Answers each request with so many notifications in front, one in `every`; and says one thing on each session's own
+/// stream as often.
+struct Slow {
+    parts: u32,
+    every: Duration,
+    works: Vec<(CallId, Message, u32)>,
+    sessions: Vec<SessionId>,
+    next: Tick,
+    said: u32,
+}
+
+impl Slow {
+    fn new(parts: u32, every: Duration) -> Slow {
+        Slow { parts, every, works: Vec::new(), sessions: Vec::new(), next: Tick::ZERO, said: 0 }
+    }
+}
+
+impl Application for Slow {
+    fn handle_message(&mut self, _: Tick, _: &SessionId, _: &Message, _: &mut Outbox) {}
+
+    fn handle_incoming(&mut self, _: Tick, incoming: &Incoming, out: &mut Outbox) {
+        let Some(call) = incoming.call else { return };
+        if incoming.message.method() == Some("initialize") {
+            self.sessions.extend(incoming.session.clone());
+            let agreed = format!(r#"{{"protocolVersion":"{}"}}"#, incoming.revision);
+            return out.respond(call, incoming.message.respond(agreed).unwrap());
+        }
+        self.works.push((call, incoming.message.respond("{}").unwrap(), self.parts));
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        Some(self.next)
+    }
+
+    fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + self.every;
+        self.said += 1;
+        let note = Message::notification("notifications/progress", format!("[{}]", self.said)).unwrap();
+        if self.said < 100 {
+            self.sessions.iter().for_each(|session| out.send(session, note.clone()));
+        }
+        for (call, answer, left) in std::mem::take(&mut self.works) {
+            if left == 0 {
+                out.respond(call, answer);
+            } else {
+                out.send_for(call, note.clone());
+                self.works.push((call, answer, left - 1));
+            }
+        }
+    }
+}
+
+fn mcp_world(config: StreamableConfig, clients: Vec<McpConfig>) -> World<Server<Slow>, McpClient> {
+    let mut world = World::new(9);
+    let config =
+        ServerConfig { streamable: Some(config), late_by: Some(Duration::ZERO), ..ServerConfig::default() };
+    world.add_server(Server::new(Slow::new(5, Duration::from_millis(50)), config, Rng::new(3)));
+    for client in clients {
+        world.add_client(McpClient::new(client));
+    }
+    world
+}
+
+fn asks(first: u64, most: u64) -> McpConfig {
+    let asks = (first..first + most).map(|id| (id, "tools/call".to_owned())).collect();
+    let retry = Duration::from_millis(100);
+    McpConfig { asks, first_id: first + 500, retry, ..McpConfig::default() }
+}
+
+/// All that was said was heard, once and in order, by whoever had an id to come back with.
+fn all_heard(server: &Server<Slow>, client: &McpClient) {
+    for lane in client.lanes() {
+        let talk = match (lane.request(), lane.session()) {
+            (Some(request), _) => server.said_to(request),
+            (None, session) => server.said_in(session.unwrap()),
+        };
+        let Some(talk) = talk else {
+            assert!(lane.heard().is_empty(), "the server never heard of it");
+            continue;
+        };
+        let said: Vec<&str> = talk.said().flatten().map(Message::as_str).collect();
+        let heard = lane.heard().iter().map(|heard| heard.data.as_str()).filter(|data| !data.is_empty());
+        let heard: Vec<&str> = heard.collect();
+        match (lane.fate(), lane.whole(), lane.request()) {
+            (Fate::Answered, Some(whole), _) => assert_eq!(said, [whole]),
+            (Fate::Answered, None, request) => assert_eq!(heard, said, "{request:?}"),
+            // What came before its first id is not to be had.
+            (Fate::Open, None, None) => assert!(said.ends_with(&heard), "{said:?} {heard:?}"),
+            (Fate::GivenUp, None, Some(request)) => assert!(lane.heard().is_empty(), "{request}"),
+            (fate, ..) => panic!("{fate:?}"),
+        }
+    }
+}
+
+#[test]
+fn i12_streams_that_are_reset_again_and_again_are_gone_on_with_until_all_is_heard() {
+    for (seed, blank) in (1..=4).zip(2..) {
+        let clients =
+            (0..20).map(|number| McpConfig { seed: seed * 100 + number, ..asks(number * 1_000, 4) });
+        let mut world = mcp_world(StreamableConfig::default(), clients.collect());
+        world.set_links(move |_, _, rng| {
+            let late = Faults { latency: Duration::from_millis(rng.below(40)), ..Faults::default() };
+            // Behind the head and the event that it begins with.
+            let reset = rng.one_in(2).then_some(Spot::Blank(1 + blank));
+            [late.clone(), Faults { reset, ..late }]
+        });
+        world.run_until(at(40)).unwrap();
+        world.heal();
+        world.run_until(at(120)).unwrap();
+        let server = world.server(0).unwrap();
+        world.clients().for_each(|client| all_heard(server, client));
+        let resumed = server.happenings().filter(|(what, _)| what.contains("resumed"));
+        assert!(resumed.map(|(_, times)| times).sum::<u64>() > 50);
+    }
+}
+
+#[test]
+fn the_server_ends_each_answer_after_a_moment_and_its_client_polls_for_the_rest() {
+    let config =
+        StreamableConfig { poll_after: Some(Duration::from_millis(80)), ..StreamableConfig::default() };
+    let mut world = mcp_world(config, vec![asks(1, 10)]);
+    world.run_until(at(60)).unwrap();
+    let server = world.server(0).unwrap();
+    all_heard(server, world.clients().next().unwrap());
+    assert!(server.happenings().any(|(what, times)| what == "answer: ended early" && times > 10));
+}
+
+#[test]
+fn hurt_12_a_second_stream_takes_the_place_of_the_first_or_is_refused_and_nothing_is_lost() {
+    for (second_get, what) in [
+        (SecondGet::Replaces, "own stream: taken over"),
+        (SecondGet::Refused, "refused: the session has a stream already"),
+    ] {
+        let config = StreamableConfig { second_get, ..StreamableConfig::default() };
+        let again = Some(Duration::from_secs(1));
+        let mut world = mcp_world(config, vec![McpConfig { listens_again: again, ..asks(1, 2) }]);
+        world.run_until(at(30)).unwrap();
+        let server = world.server(0).unwrap();
+        assert!(server.happenings().any(|(happened, times)| happened == what && times > 0), "{second_get:?}");
+        let client = world.clients().next().unwrap();
+        let own = client.lanes().iter().filter(|lane| lane.request().is_none());
+        let mut heard: Vec<&str> = own
+            .flat_map(Lane::heard)
+            .map(|heard| heard.data.as_str())
+            .filter(|data| !data.is_empty())
+            .collect();
+        let talk = server.said_in(client.session().unwrap()).unwrap();
+        assert_eq!(heard.len(), talk.said().flatten().count(), "once each");
+        heard.dedup();
+        assert_eq!(heard, talk.said().flatten().map(Message::as_str).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn hurt_04_hurt_06_sessions_that_are_deleted_at_work_leave_nothing_and_answer_no_more() {
+    let deletes = |number: u64| Some(at(1) + Duration::from_millis(number * 7));
+    let clients = (0..30).map(|number| McpConfig { deletes: deletes(number), ..asks(number * 1_000, 40) });
+    let mut world = mcp_world(StreamableConfig::default(), clients.collect());
+    world.set_links(|_, _, rng| {
+        let late = Faults { latency: Duration::from_millis(rng.below(30)), ..Faults::default() };
+        [late.clone(), late]
+    });
+    world.run_until(at(20)).unwrap();
+    world.tell_clients(|client, _| client.leave());
+    world.tell_servers(Server::finish);
+    world.run_until(at(60)).unwrap();
+    let server = world.server(0).unwrap();
+    assert!(server.is_empty(), "no session, no request, no stream, no journal");
+    let times = |name| server.happenings().find(|(what, _)| *what == name).map_or(0, |(_, times)| times);
+    assert_eq!(times("session: ended by its client"), 30);
+    assert!(times("session: deleted at work") > 20);
+}
+
+#[test]
+fn check_21_clients_without_sessions_cancel_by_closing_and_nothing_is_left_of_it() {
+    let clients = (0..20).map(|number| McpConfig {
+        revision: Revision::V2026_07_28,
+        cancels: 2,
+        seed: number,
+        ..asks(number * 1_000, 10)
+    });
+    let mut world = mcp_world(StreamableConfig::default(), clients.collect());
+    world.run_until(at(60)).unwrap();
+    let server = world.server(0).unwrap();
+    assert!(server.happenings().any(|(what, times)| what == "request: cancelled by closing" && times > 20));
+    world.tell_clients(|client, _| client.leave());
+    world.tell_servers(Server::finish);
+    world.run_until(at(120)).unwrap();
+    assert!(world.server(0).unwrap().is_empty());
+}
