@@ -6,6 +6,7 @@
 //! stall the stream by it. In a fact, the fact itself comes first and the clocks after it.
 
 mod close;
+mod error;
 mod queue;
 mod spin;
 
@@ -15,14 +16,13 @@ use core::fmt;
 use core::time::Duration;
 
 pub use self::close::{Close, CloseReason, Disconnect, Manner};
+pub use self::error::{EventError, PushError};
 pub use self::queue::{Framing, Transmit};
 
 use self::queue::{Kind, Queue};
 use self::spin::FrameClock;
 use crate::topic::{Read, Run, Topic};
-use crate::{
-    Batch, EventId, FieldError, Frame, FrameBuilder, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick,
-};
+use crate::{Batch, EventId, Frame, FrameBuilder, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick};
 
 /// A stream takes no more from its topic while so many bytes wait, or so many pieces.
 const FILL: usize = 64 * 1024;
@@ -131,59 +131,6 @@ pub struct Room {
     /// Bytes, envelopes included. An empty queue takes one frame of any size all the same.
     pub bytes: usize,
 }
-
-/// A frame that was not accepted, handed back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PushError {
-    /// The queue is full: wait until the peer has taken something, or close the stream.
-    Full(Frame),
-    /// The stream is finishing or closed.
-    Closed(Frame),
-}
-
-impl PushError {
-    /// The frame.
-    #[must_use]
-    pub fn into_frame(self) -> Frame {
-        match self {
-            PushError::Full(frame) | PushError::Closed(frame) => frame,
-        }
-    }
-}
-
-impl fmt::Display for PushError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            PushError::Full(_) => "the stream's queue is full",
-            PushError::Closed(_) => "the stream is closed",
-        })
-    }
-}
-
-impl core::error::Error for PushError {}
-
-/// Why an event was not queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventError {
-    /// A field of it can't stand in an event.
-    Field(FieldError),
-    /// The queue is full: wait until the peer has taken something, or close the stream.
-    Full,
-    /// The stream is finishing or closed.
-    Closed,
-}
-
-impl fmt::Display for EventError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EventError::Field(error) => error.fmt(f),
-            EventError::Full => f.write_str("the stream's queue is full"),
-            EventError::Closed => f.write_str("the stream is closed"),
-        }
-    }
-}
-
-impl core::error::Error for EventError {}
 
 impl EventStream {
     /// A stream without a head and without chunks, for use under another HTTP server.
