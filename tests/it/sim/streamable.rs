@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use sansio_sse::Tick;
-use sansio_sse::mcp::{CallId, Incoming, Message, Revision, SecondGet, SessionId, StreamableConfig};
+use sansio_sse::mcp::{
+    AnswerMode, CallId, Incoming, Message, Revision, SecondGet, SessionId, StreamableConfig,
+};
 use sansio_sse::sim::{
     Application, Fate, Faults, Lane, McpClient, McpConfig, Outbox, Rng, Server, ServerConfig, Spot, World,
 };
+use sansio_sse::{Retry, StreamConfig, Tick};
 
 use super::at;
 
@@ -19,11 +21,21 @@ struct Slow {
     sessions: Vec<SessionId>,
     next: Tick,
     said: u32,
+    /// Instead of an answer.
+    lets_go: bool,
 }
 
 impl Slow {
     fn new(parts: u32, every: Duration) -> Slow {
-        Slow { parts, every, works: Vec::new(), sessions: Vec::new(), next: Tick::ZERO, said: 0 }
+        Slow {
+            parts,
+            every,
+            works: Vec::new(),
+            sessions: Vec::new(),
+            next: Tick::ZERO,
+            said: 0,
+            lets_go: false,
+        }
     }
 }
 
@@ -55,7 +67,9 @@ impl Application for Slow {
             self.sessions.iter().for_each(|session| out.send(session, note.clone()));
         }
         for (call, answer, left) in std::mem::take(&mut self.works) {
-            if left == 0 {
+            if left == 0 && self.lets_go {
+                out.let_go(call);
+            } else if left == 0 {
                 out.respond(call, answer);
             } else {
                 out.send_for(call, note.clone());
@@ -66,10 +80,14 @@ impl Application for Slow {
 }
 
 fn mcp_world(config: StreamableConfig, clients: Vec<McpConfig>) -> World<Server<Slow>, McpClient> {
+    world_of(Slow::new(5, Duration::from_millis(50)), config, clients)
+}
+
+fn world_of(slow: Slow, config: StreamableConfig, clients: Vec<McpConfig>) -> World<Server<Slow>, McpClient> {
     let mut world = World::new(9);
     let config =
         ServerConfig { streamable: Some(config), late_by: Some(Duration::ZERO), ..ServerConfig::default() };
-    world.add_server(Server::new(Slow::new(5, Duration::from_millis(50)), config, Rng::new(3)));
+    world.add_server(Server::new(slow, config, Rng::new(3)));
     for client in clients {
         world.add_client(McpClient::new(client));
     }
@@ -202,4 +220,25 @@ fn check_21_clients_without_sessions_cancel_by_closing_and_nothing_is_left_of_it
     world.tell_servers(Server::finish);
     world.run_until(at(120)).unwrap();
     assert!(world.server(0).unwrap().is_empty());
+}
+
+#[test]
+fn i1_a_retry_in_the_first_event_is_not_the_one_at_an_early_end() {
+    let retry = Duration::from_millis(100);
+    let stream = StreamConfig::builder().retry(Retry::First(retry)).build().unwrap();
+    let config = StreamableConfig {
+        stream: stream.into(),
+        answers: AnswerMode::Stream,
+        poll_retry: retry,
+        ..StreamableConfig::default()
+    };
+    let lets_go = Slow { lets_go: true, ..Slow::new(0, Duration::from_millis(50)) };
+    let mut world = world_of(lets_go, config, vec![asks(1, 3)]);
+    // Its first event still waits when the request is let go of.
+    world.set_links(|_, _, _| {
+        [Faults::default(), Faults { rate: Some(1_000), window: 10, ..Faults::default() }]
+    });
+    world.run_until(at(30)).unwrap();
+    let server = world.server(0).unwrap();
+    assert!(server.happenings().any(|(what, times)| what == "request: let go" && times > 0));
 }

@@ -264,5 +264,7 @@ fn offers_last(stream: &Watched, frame: &Frame) -> bool {
     for end in [&b"0\r\n\r\n"[..], b"\r\n"] {
         tail.truncate(tail.strip_suffix(end).map_or(tail.len(), <[u8]>::len));
     }
-    tail.ends_with(frame.as_bytes())
+    // A chunk of its own: the event that a stream begins with may end in such a line too.
+    let chunk = format!("{:x}\r\n", frame.as_bytes().len());
+    tail.strip_suffix(frame.as_bytes()).is_some_and(|rest| rest.ends_with(chunk.as_bytes()))
 }
