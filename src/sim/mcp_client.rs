@@ -1,6 +1,6 @@
 //! [`McpClient`]: a well-behaved client of Streamable HTTP, in any of its revisions, as a pure program.
 
-mod errand;
+mod action;
 mod lane;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use self::errand::Running;
+use self::action::Running;
 pub use self::lane::{Fate, HeardEvent, Lane};
 use super::{Conn, End, Program, Rng, Wish};
 use crate::http1::ResponseEvent;
@@ -88,9 +88,9 @@ pub struct McpClient {
     phase: Phase,
     lanes: Vec<Lane>,
     /// What it is going to do, and when.
-    errands: BTreeMap<(Tick, u64), Errand>,
+    actions: BTreeMap<(Tick, u64), Action>,
     planned: u64,
-    ready: VecDeque<Errand>,
+    ready: VecDeque<Action>,
     conns: BTreeMap<Conn, Running>,
     next_ask: Tick,
     statuses: BTreeMap<u16, u64>,
@@ -108,7 +108,7 @@ enum Phase {
 
 /// One thing to do, each with a connection of its own but for a cancellation.
 #[derive(Clone, Debug)]
-enum Errand {
+enum Action {
     /// Makes the request of a lane: `initialize`, or any other.
     Ask(usize),
     /// Comes again for what a lane has missed.
@@ -131,7 +131,7 @@ impl McpClient {
             session: None,
             phase: Phase::Away(config.comes),
             lanes: Vec::new(),
-            errands: BTreeMap::new(),
+            actions: BTreeMap::new(),
             planned: 0,
             ready: VecDeque::new(),
             conns: BTreeMap::new(),
@@ -179,13 +179,13 @@ impl McpClient {
     /// From now on it does nothing that it need not.
     pub fn calm_down(&mut self) {
         (self.config.deletes, self.config.cancels, self.config.goes_back) = (None, 0, 0);
-        self.errands.retain(|_, errand| !matches!(errand, Errand::Delete(_) | Errand::Cancel(_)));
+        self.actions.retain(|_, action| !matches!(action, Action::Delete(_) | Action::Cancel(_)));
     }
 
     /// Hangs up for good.
     pub fn leave(&mut self) {
         self.phase = Phase::Gone;
-        self.errands.clear();
+        self.actions.clear();
         self.ready.clear();
         self.conns.clear();
         for lane in &mut self.lanes {
@@ -193,9 +193,9 @@ impl McpClient {
         }
     }
 
-    fn plan(&mut self, at: Tick, errand: Errand) {
+    fn plan(&mut self, at: Tick, action: Action) {
         self.planned += 1;
-        self.errands.insert((at, self.planned), errand);
+        self.actions.insert((at, self.planned), action);
     }
 
     /// Takes up what is due.
@@ -214,15 +214,15 @@ impl McpClient {
                 self.phase = Phase::Opening;
                 let id = self.config.first_id + u64::from(self.era);
                 let lane = self.open_lane(id, "initialize");
-                self.ready.push_back(Errand::Ask(lane));
+                self.ready.push_back(Action::Ask(lane));
                 self.may_cancel(now, lane);
             }
         }
-        while let Some(first) = self.errands.first_entry().filter(|first| first.key().0 <= now) {
-            let errand = first.remove();
-            match errand {
-                Errand::Cancel(lane) => self.cancel(now, lane),
-                errand if self.is_current(&errand) => self.ready.push_back(errand),
+        while let Some(first) = self.actions.first_entry().filter(|first| first.key().0 <= now) {
+            let action = first.remove();
+            match action {
+                Action::Cancel(lane) => self.cancel(now, lane),
+                action if self.is_current(&action) => self.ready.push_back(action),
                 _ => {}
             }
         }
@@ -231,19 +231,19 @@ impl McpClient {
             && let Some((id, method)) = self.config.asks.pop_front()
         {
             let lane = self.open_lane(id, &method);
-            self.ready.push_back(Errand::Ask(lane));
+            self.ready.push_back(Action::Ask(lane));
             self.next_ask = now + self.config.pause;
             self.may_cancel(now, lane);
         }
         if self.can_delete() && self.config.deletes.take_if(|at| *at <= now).is_some() {
-            self.ready.push_back(Errand::Delete(self.era));
+            self.ready.push_back(Action::Delete(self.era));
         }
     }
 
     fn may_cancel(&mut self, now: Tick, lane: usize) {
         if self.config.cancels > 0 && self.rng.one_in(self.config.cancels) {
             let after = Duration::from_micros(self.rng.below(1_500_000));
-            self.plan(now + after, Errand::Cancel(lane));
+            self.plan(now + after, Action::Cancel(lane));
         }
     }
 
@@ -262,7 +262,7 @@ impl McpClient {
 
     fn open_lane(&mut self, id: u64, method: &str) -> usize {
         let mut lane = Lane::new(self.era, self.session.clone(), Some(format!("{id}")));
-        lane.body = errand::body_of(self.config.revision, id, method);
+        lane.body = action::body_of(self.config.revision, id, method);
         lane.method = method.to_string();
         self.lanes.push(lane);
         self.lanes.len() - 1
@@ -276,19 +276,19 @@ impl McpClient {
         self.phase = Phase::Open;
         self.next_ask = now;
         let text = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        self.ready.push_back(Errand::Say(self.era, text.to_string()));
+        self.ready.push_back(Action::Say(self.era, text.to_string()));
         if self.config.listens {
             self.listen(now);
             if let Some(after) = self.config.listens_again {
                 self.lanes.push(Lane::new(self.era, self.session.clone(), None));
-                self.plan(now + after, Errand::Listen(self.lanes.len() - 1));
+                self.plan(now + after, Action::Listen(self.lanes.len() - 1));
             }
         }
     }
 
     fn listen(&mut self, now: Tick) {
         self.lanes.push(Lane::new(self.era, self.session.clone(), None));
-        self.plan(now, Errand::Listen(self.lanes.len() - 1));
+        self.plan(now, Action::Listen(self.lanes.len() - 1));
     }
 
     /// The session is over: what was asked in it will not be answered.
@@ -325,7 +325,7 @@ impl McpClient {
         } else if let Some(id) = lane.request.as_ref().filter(|_| !self.config.revision.is_stateless()) {
             let params = format!(r#"{{"requestId":{id}}}"#);
             if let Ok(message) = Message::notification("notifications/cancelled", params) {
-                self.plan(now, Errand::Say(era, message.as_str().to_string()));
+                self.plan(now, Action::Say(era, message.as_str().to_string()));
             }
         }
     }
@@ -338,8 +338,8 @@ impl Program for McpClient {
     }
 
     fn handle_connected(&mut self, now: Tick, conn: Conn) {
-        if let Some(errand) = self.ready.pop_front() {
-            self.begin(now, conn, errand);
+        if let Some(action) = self.ready.pop_front() {
+            self.begin(now, conn, action);
         }
     }
 
@@ -404,9 +404,9 @@ impl Program for McpClient {
             Phase::Away(at) => Some(at),
             Phase::Opening | Phase::Open => None,
         };
-        let errand = self.errands.first_key_value().map(|((at, _), _)| *at);
+        let action = self.actions.first_key_value().map(|((at, _), _)| *at);
         let asks = self.can_ask().then_some(self.next_ask);
         let deletes = self.config.deletes.filter(|_| self.can_delete());
-        [comes, errand, asks, deletes, self.config.leaves].into_iter().flatten().min()
+        [comes, action, asks, deletes, self.config.leaves].into_iter().flatten().min()
     }
 }

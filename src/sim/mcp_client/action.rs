@@ -1,10 +1,10 @@
-//! What a client of `/mcp` sends for each errand, and what it makes of the answer.
+//! What a client of `/mcp` sends for each action, and what it makes of the answer.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Errand, Fate, McpClient, Phase};
+use super::{Action, Fate, McpClient, Phase};
 use crate::Tick;
 use crate::http1::{HeadLimits, RequestBuilder, ResponseHead, ResponseReader};
 use crate::mcp::{Message, Revision, SessionId};
@@ -13,10 +13,10 @@ use crate::sim::Conn;
 /// How often it comes again for an answer and hears nothing, before it takes what it missed for gone.
 const IN_VAIN: u32 = 5;
 
-/// An errand on its connection.
+/// An action on its connection.
 #[derive(Debug)]
 pub(super) struct Running {
-    errand: Errand,
+    action: Action,
     pub(super) out: Vec<u8>,
     pub(super) reader: ResponseReader,
     /// Nothing more is wanted of it.
@@ -46,23 +46,23 @@ pub(super) fn body_of(revision: Revision, id: u64, method: &str) -> String {
 }
 
 impl McpClient {
-    /// Whether an errand is of the present session.
-    pub(super) fn is_current(&self, errand: &Errand) -> bool {
-        let era = match errand {
-            Errand::Ask(lane) | Errand::Resume(lane) | Errand::Listen(lane) | Errand::Cancel(lane) => {
+    /// Whether an action is of the present session.
+    pub(super) fn is_current(&self, action: &Action) -> bool {
+        let era = match action {
+            Action::Ask(lane) | Action::Resume(lane) | Action::Listen(lane) | Action::Cancel(lane) => {
                 self.lanes[*lane].era
             }
-            Errand::Say(era, _) | Errand::Delete(era) => *era,
+            Action::Say(era, _) | Action::Delete(era) => *era,
         };
         era == self.era && !matches!(self.phase, Phase::Gone | Phase::Away(_))
     }
 
-    pub(super) fn begin(&mut self, now: Tick, conn: Conn, errand: Errand) {
-        let (method, lane) = match &errand {
-            Errand::Ask(lane) => ("POST", Some(*lane)),
-            Errand::Resume(lane) | Errand::Listen(lane) => ("GET", Some(*lane)),
-            Errand::Say(..) => ("POST", None),
-            Errand::Delete(_) | Errand::Cancel(_) => ("DELETE", None),
+    pub(super) fn begin(&mut self, now: Tick, conn: Conn, action: Action) {
+        let (method, lane) = match &action {
+            Action::Ask(lane) => ("POST", Some(*lane)),
+            Action::Resume(lane) | Action::Listen(lane) => ("GET", Some(*lane)),
+            Action::Say(..) => ("POST", None),
+            Action::Delete(_) | Action::Cancel(_) => ("DELETE", None),
         };
         let revision = self.config.revision;
         let mut headers: Vec<(&str, String)> = Vec::new();
@@ -78,17 +78,17 @@ impl McpClient {
             headers.push(("MCP-Protocol-Version", revision.to_string()));
         }
         let mut body = None;
-        match (&errand, lane.map(|lane| &self.lanes[lane])) {
-            (Errand::Ask(_), Some(lane)) => {
+        match (&action, lane.map(|lane| &self.lanes[lane])) {
+            (Action::Ask(_), Some(lane)) => {
                 if revision.is_stateless() {
                     headers.push(("Mcp-Method", lane.method.clone()));
                 }
                 body = Some(lane.body.clone());
             }
-            (Errand::Resume(_), Some(lane)) => {
+            (Action::Resume(_), Some(lane)) => {
                 headers.extend(lane.last.clone().map(|last| ("Last-Event-ID", last)));
             }
-            (Errand::Say(_, text), _) => body = Some(text.clone()),
+            (Action::Say(_, text), _) => body = Some(text.clone()),
             _ => {}
         }
         if body.is_some() {
@@ -105,7 +105,7 @@ impl McpClient {
             self.lanes[lane].conn = Some(conn);
         }
         let running = Running {
-            errand,
+            action,
             out,
             reader: ResponseReader::new(HeadLimits::default(), u64::MAX, method),
             over: false,
@@ -126,12 +126,12 @@ impl McpClient {
         running.status = status;
         running.is_stream = status == 200 && content.starts_with(b"text/event-stream");
         running.begun = now;
-        match running.errand {
-            Errand::Ask(lane) | Errand::Resume(lane) => self.lanes[lane].begins(true),
-            Errand::Listen(lane) => self.lanes[lane].begins(false),
-            Errand::Say(..) | Errand::Delete(_) | Errand::Cancel(_) => {}
+        match running.action {
+            Action::Ask(lane) | Action::Resume(lane) => self.lanes[lane].begins(true),
+            Action::Listen(lane) => self.lanes[lane].begins(false),
+            Action::Say(..) | Action::Delete(_) | Action::Cancel(_) => {}
         }
-        if let Errand::Ask(lane) = running.errand
+        if let Action::Ask(lane) = running.action
             && self.lanes[lane].method == "initialize"
             && self.lanes[lane].era == self.era
         {
@@ -146,7 +146,7 @@ impl McpClient {
         if !running.is_stream {
             return running.body.extend_from_slice(part);
         }
-        let (Errand::Ask(at) | Errand::Resume(at) | Errand::Listen(at)) = running.errand else { return };
+        let (Action::Ask(at) | Action::Resume(at) | Action::Listen(at)) = running.action else { return };
         let lane = &mut self.lanes[at];
         let before = lane.fate;
         let (asked, era) = (lane.hear(part), lane.era);
@@ -155,7 +155,7 @@ impl McpClient {
             if let Ok(response) = request.respond("{}") {
                 let times = if self.rng.one_in(8) { 2 } else { 1 };
                 for _ in 0..times {
-                    self.plan(now, Errand::Say(era, response.as_str().to_string()));
+                    self.plan(now, Action::Say(era, response.as_str().to_string()));
                 }
             }
         }
@@ -187,19 +187,19 @@ impl McpClient {
     pub(super) fn lost(&mut self, now: Tick, conn: Conn, in_order: bool) {
         let Some(running) = self.conns.get_mut(&conn).filter(|running| !running.over) else { return };
         running.over = true;
-        let (errand, status, is_stream) = (running.errand.clone(), running.status, running.is_stream);
+        let (action, status, is_stream) = (running.action.clone(), running.status, running.is_stream);
         let (body, at_once) = (core::mem::take(&mut running.body), running.begun == now);
         let retry = self.config.retry;
         let status = if in_order || is_stream { status } else { 0 };
-        match errand {
-            Errand::Ask(at) | Errand::Resume(at) | Errand::Listen(at) => {
+        match action {
+            Action::Ask(at) | Action::Resume(at) | Action::Listen(at) => {
                 self.lanes[at].conn = None;
                 let era = self.lanes[at].era;
                 match status {
                     // It is not known whether it came through: a request is not made twice, but by its id.
                     0 => self.comes_again(now, at),
                     200 if is_stream => {
-                        let is_resumed = matches!(errand, Errand::Resume(_));
+                        let is_resumed = matches!(action, Action::Resume(_));
                         let lane = &mut self.lanes[at];
                         lane.in_vain = if lane.brought || !is_resumed { 0 } else { lane.in_vain + 1 };
                         let is_empty = in_order && at_once && lane.in_vain > 0;
@@ -210,28 +210,28 @@ impl McpClient {
                         }
                     }
                     404 if !self.config.revision.is_stateless() => self.session_over(now, era),
-                    400 if matches!(errand, Errand::Resume(_)) => self.gone(now, at),
+                    400 if matches!(action, Action::Resume(_)) => self.gone(now, at),
                     408 | 409 | 503 => {
-                        if self.lanes[at].method == "initialize" && matches!(errand, Errand::Ask(_)) {
+                        if self.lanes[at].method == "initialize" && matches!(action, Action::Ask(_)) {
                             self.session_over(now, era);
                         } else {
-                            self.plan(now + retry * 4, errand);
+                            self.plan(now + retry * 4, action);
                         }
                     }
                     _ => self.whole(now, at, body),
                 }
             }
-            Errand::Say(era, text) => match status {
+            Action::Say(era, text) => match status {
                 404 => self.session_over(now, era),
-                408 | 503 => self.plan(now + retry, Errand::Say(era, text)),
+                408 | 503 => self.plan(now + retry, Action::Say(era, text)),
                 _ => {}
             },
-            Errand::Delete(era) => match status {
+            Action::Delete(era) => match status {
                 204 | 404 => self.session_over(now, era),
-                0 | 408 | 503 => self.plan(now + retry, Errand::Delete(era)),
+                0 | 408 | 503 => self.plan(now + retry, Action::Delete(era)),
                 _ => {}
             },
-            Errand::Cancel(_) => {}
+            Action::Cancel(_) => {}
         }
     }
 
@@ -281,9 +281,9 @@ impl McpClient {
         if is_own && self.lanes.iter().enumerate().any(newer) {
             self.lanes[at].fate = Fate::GivenUp;
         } else if lane.last.is_some() && !self.config.revision.is_stateless() {
-            self.plan(now + retry, Errand::Resume(at));
+            self.plan(now + retry, Action::Resume(at));
         } else if is_own {
-            self.plan(now + retry, Errand::Listen(at));
+            self.plan(now + retry, Action::Listen(at));
         } else {
             let opens = lane.method == "initialize";
             let era = lane.era;
