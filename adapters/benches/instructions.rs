@@ -12,7 +12,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sansio_sse::{Batch, Decoded, Decoder, EventStream, Frame, Framing, Step, StreamConfig, Tick, Topic};
+use sansio_sse::http1::{self, Connection, ConnectionConfig};
+use sansio_sse::mcp::{Route, Routes, StreamKind};
+use sansio_sse::{
+    AccessRules, Batch, Decoded, Decoder, EventStream, Frame, Framing, Step, StreamConfig, Tick, Topic,
+};
 
 /// What is counted, and how many pieces of work it is: one figure is instructions a piece.
 type Work = (Box<dyn FnMut()>, usize);
@@ -20,7 +24,7 @@ type Work = (Box<dyn FnMut()>, usize);
 /// A name, and what prepares the work.
 type Entry = (&'static str, fn() -> Work);
 
-const WORKS: [Entry; 14] = [
+const WORKS: [Entry; 16] = [
     ("encode a token into a buffer", || encode(token)),
     ("encode JSON-RPC into a buffer", || encode(json_rpc)),
     ("encode JSON-RPC as a frame", encode_shared),
@@ -35,7 +39,18 @@ const WORKS: [Entry; 14] = [
     ("send an event, 100 at a time", || send(100)),
     ("send an event, 100 in a batch", send_batches),
     ("publish a message to one of 1,000 streams", publish),
+    ("open a stream: a plain client's request, and its answer", || open(PLAIN)),
+    ("open a stream: a browser's request, and its answer", || open(BROWSER)),
 ];
+
+const PLAIN: &str = "GET /events HTTP/1.1\r\nHost: localhost:8080\r\nAccept: text/event-stream\r\n\r\n";
+
+const BROWSER: &str = "GET /events HTTP/1.1\r\nHost: localhost:8080\r\nConnection: keep-alive\r\n\
+    sec-ch-ua-platform: \"Linux\"\r\nCache-Control: no-cache\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36\r\n\
+    Accept: text/event-stream\r\nsec-ch-ua: \"Chromium\";v=\"147\", \"Not_A Brand\";v=\"24\"\r\nsec-ch-ua-mobile: ?0\r\n\
+    Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n\
+    Referer: http://localhost:8080/\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\n\r\n";
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -199,4 +214,23 @@ fn publish() -> Work {
         }
     };
     (Box::new(work), pieces)
+}
+
+/// What becomes of a connection in the core, from its first byte to the head of its stream.
+fn open(request: &'static str) -> Work {
+    let config: Arc<ConnectionConfig> = Arc::default();
+    let routes = Routes::new(AccessRules::loopback()).events("/events");
+    let work = move || {
+        let mut connection = Connection::new(Tick::ZERO, Arc::clone(&config));
+        connection.handle_bytes(Tick::ZERO, request.as_bytes());
+        let is_events = match connection.poll() {
+            http1::Step::Head { head, .. } => {
+                black_box(routes.stream_head(head, StreamKind::Events));
+                routes.route(head) == Route::Events(0)
+            }
+            _ => false,
+        };
+        assert!(is_events && black_box(connection.hand_over(Tick::ZERO)).is_ok());
+    };
+    (Box::new(work), 1)
 }

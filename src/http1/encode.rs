@@ -8,6 +8,7 @@ use core::fmt;
 use super::fields::is_token;
 use super::head::{has_target_characters, is_authority};
 use super::{HttpError, RequestHead, Version};
+use crate::decimal::{self, DECIMAL_LEN};
 
 /// Why a header, or another part of a head that we were to send, was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +141,7 @@ impl Response {
         write_status_line(out, self.status);
         out.extend_from_slice(&self.lines);
         if !bodiless {
-            write_line(out, "Content-Length", decimal(self.body.len()).as_bytes());
+            write_content_length(out, self.body.len());
         }
         if close {
             write_line(out, "Connection", b"close");
@@ -279,7 +280,7 @@ impl RequestBuilder {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.head.clone();
         if let Some(body) = &self.body {
-            write_line(&mut out, "Content-Length", decimal(body.len()).as_bytes());
+            write_content_length(&mut out, body.len());
         }
         if self.close {
             write_line(&mut out, "Connection", b"close");
@@ -290,13 +291,16 @@ impl RequestBuilder {
     }
 }
 
-fn decimal(n: usize) -> String {
-    alloc::format!("{n}")
+fn write_content_length(out: &mut Vec<u8>, n: usize) {
+    write_line(out, "Content-Length", decimal::format(&mut [0; DECIMAL_LEN], n as u64));
 }
 
 fn write_status_line(out: &mut Vec<u8>, status: u16) {
-    let reason = reason_phrase(status);
-    out.extend_from_slice(alloc::format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
+    let (mut status_code, reason) = ([0; DECIMAL_LEN], reason_phrase(status));
+    let status_code = decimal::format(&mut status_code, status.into());
+    for part in [b"HTTP/1.1 ", status_code, b" ", reason.as_bytes(), b"\r\n"] {
+        out.extend_from_slice(part);
+    }
 }
 
 fn write_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {

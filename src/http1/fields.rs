@@ -68,7 +68,8 @@ impl Fields {
     }
 
     pub(super) fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let is_named = move |span: &Span| span.bytes(&self.bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.lines.iter().filter(move |(name, _)| is_named(name)).map(|(_, value)| value.bytes(&self.bytes))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
