@@ -7,17 +7,16 @@
 // Anything that reaches the SDK's `onerror` counts as a failure.
 
 import assert from "node:assert/strict";
-import { appendFileSync, readFileSync } from "node:fs";
+import { appendFileSync } from "node:fs";
+import {
+  STEP_MS, bearLoss, checkSteps, echo, errors, firstCalls, hardCalls, progress, run, step, targetNamed,
+} from "./harness.mjs";
 
-const MIB = 1024 * 1024;
-const STEP_MS = 30_000;
 const BROKEN = 10; // steps of the call whose response breaks
 
 const [generation, base, targetName, sessions, sessionsFile, mode, cutting] = process.argv.slice(2);
-const target = JSON.parse(readFileSync(new URL("./targets.json", import.meta.url), "utf8"))[targetName];
+const target = targetNamed(targetName);
 const isStateless = mode === "stateless";
-const errors = [];
-let doing = "start";
 
 const sdk = generation === "1" ? await first() : await second();
 
@@ -43,20 +42,6 @@ async function second() {
   const handle = (client, method, handler) => client.setRequestHandler(method, handler);
   const call = (client, params, options) => client.callTool(params, options);
   return { Client, StreamableHTTPClientTransport, handle, call };
-}
-
-/** Bounds a step in time, and remembers its name for the report of a failure. */
-async function step(name, work) {
-  doing = name;
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done after ${STEP_MS / 1000} s`)), STEP_MS);
-  });
-  try {
-    return await Promise.race([work(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function signal() {
@@ -134,32 +119,13 @@ class Conversation {
   }
 
   async echo(text) {
-    const { name, argument, exact } = target.echo;
-    const answer = await this.textOf({ name, arguments: { [argument]: text } });
-    const same = exact ? answer === text : answer.includes(text);
-    assert(same, `${text.length} characters were sent, and these ${answer.length} came: ${answer.slice(0, 80)}`);
+    await echo(target.echo, text, (call) => this.textOf(call));
   }
 
-  /** The steps that the transport hands over before the answer: the SDK itself may lose the last. */
+  /** The steps that were told before the answer. */
   async progress(call) {
-    const seen = [];
-    const deliver = this.transport.onmessage;
-    let answered = false;
-    this.transport.onmessage = (message, extra) => {
-      if (message.method === "notifications/progress") {
-        assert(!answered, "a notification came after the answer");
-        seen.push(message.params.progress);
-      } else if ("result" in message) {
-        answered = true;
-      }
-      deliver.call(this.transport, message, extra);
-    };
-    let called = 0;
-    await this.textOf(call, { onprogress: () => (called += 1) });
-    this.transport.onmessage = deliver;
-    assert(called >= seen.length - 1, `onprogress was called ${called} times`);
-    const lost = errors.findIndex((error) => /unknown token/i.test(error.message));
-    if (called === seen.length - 1 && lost >= 0) errors.splice(lost, 1);
+    const { seen, called } = await progress(this.transport, (options) => this.textOf(call, options));
+    bearLoss(called, seen.length);
     return seen;
   }
 
@@ -177,23 +143,15 @@ class Conversation {
 
 async function oneClient() {
   const conversation = new Conversation();
+  const ask = (call) => conversation.textOf(call);
   const { client } = await step("initialize", () => conversation.open(`${base}/mcp`, { hasRoots: true }));
   assert(client.getServerVersion().name, "the server has no name");
   const version = conversation.transport.protocolVersion ?? client.getNegotiatedProtocolVersion();
   assert.equal(version === "2026-07-28", isStateless, `the revision is ${version}`);
-  await step("list tools", async () => {
-    const names = (await client.listTools()).tools.map((tool) => tool.name);
-    assert.deepEqual(target.tools.filter((name) => !names.includes(name)), [], "tools not listed");
-  });
-  await step("call a tool", async () => {
-    const answer = await conversation.textOf(target.call);
-    assert(answer.includes(target.call.contains), `unexpected answer: ${answer.slice(0, 80)}`);
-  });
+  await firstCalls(client, target, ask);
   if (target.progress) {
     await step("progress notifications", async () => {
-      const seen = await conversation.progress(target.progress);
-      assert.equal(new Set(seen).size, target.progress.steps, `progress notifications: ${seen}`);
-      assert.equal(seen.length, target.progress.steps, `progress notifications: ${seen}`);
+      checkSteps(await conversation.progress(target.progress), target.progress.steps);
     });
   }
   if (target.log) {
@@ -211,17 +169,7 @@ async function oneClient() {
       });
     }
   }
-  await step("echo 1 MiB", () => conversation.echo("m".repeat(MIB)));
-  if (target.echo.unicode) {
-    await step("echo what line splitters trip over", () =>
-      conversation.echo("é \u2028 \u0085 \u{1f980} \r\n \n\n data: x \0 end"));
-  }
-  if (target.large) {
-    await step("receive 1 MiB", async () => {
-      const answer = await conversation.textOf(target.large);
-      assert.equal(answer.length, target.large.length);
-    });
-  }
+  await hardCalls(target, ask);
   if (isStateless) await withoutSession(conversation);
   else await withSession(conversation);
   await step("close", () => conversation.close());
@@ -288,13 +236,4 @@ async function manyClients() {
   });
 }
 
-try {
-  await oneClient();
-  await manyClients();
-  doing = "close";
-  assert.deepEqual(errors.map(String), [], "the SDK reported errors");
-  console.log("");
-} catch (error) {
-  console.log(`${doing}: ${error.message.replace(/\s+/g, " ").slice(0, 400)}`, ...errors.slice(0, 1).map(String));
-  process.exit(1);
-}
+await run([oneClient, manyClients]);

@@ -6,39 +6,19 @@ Each session's endpoint is appended to ENDPOINTS_FILE, so that the caller can lo
 Prints one line; exits 0 if all held. A warning that the SDK logs counts as a failure.
 """
 
-import json
-import logging
-import pathlib
+import functools
 import sys
 from contextlib import AsyncExitStack
 
-import anyio
 from mcp import ClientSession
 from mcp.client.sse import sse_client
 
+from harness import all_at_once, run, step, target_named
+
 MIB = 1024 * 1024
-STEP_SECONDS = 30
 
 base, target_name, sessions, endpoints_file = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
-target = json.loads((pathlib.Path(__file__).parent / "targets.json").read_text())[target_name]
-warnings = []
-doing = "start"
-overall = None
-
-
-class Collect(logging.Handler):
-    """Keeps what the SDK complains about, such as an event name that it does not know."""
-
-    def emit(self, record):
-        detail = f": {record.exc_info[1]!r}" if record.exc_info else ""
-        warnings.append(f"{record.name}: {record.getMessage()}{detail}")
-
-
-def step(name):
-    """Begins a step: gives it its time, and remembers its name for the report of a failure."""
-    global doing
-    doing = name
-    overall.deadline = anyio.current_time() + STEP_SECONDS
+target = target_named(target_name)
 
 
 def note_session(session_id):
@@ -106,56 +86,13 @@ async def progress(session):
 
 
 async def many_sessions():
-    """All are open before the first calls, and each must get its own answers."""
-    waiting = sessions
-    everyone = anyio.Event()
-
-    async def one(number):
-        nonlocal waiting
-        async with AsyncExitStack() as stack:
-            session = await connect(stack)
-            await session.initialize()
-            waiting -= 1
-            if waiting == 0:
-                everyone.set()
-            await everyone.wait()
-            async with anyio.create_task_group() as calls:
-                for turn in range(3):
-                    calls.start_soon(echo, session, f"session-{number}-call-{turn}-of-python")
+    async def open_one(stack):
+        session = await connect(stack)
+        await session.initialize()
+        return functools.partial(echo, session)
 
     step(f"{sessions} sessions at once")
-    async with anyio.create_task_group() as group:
-        for number in range(sessions):
-            group.start_soon(one, number)
+    await all_at_once(sessions, "session", open_one)
 
 
-def innermost(error):
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def main():
-    logging.getLogger().addHandler(Collect(logging.WARNING))
-
-    async def all_of_it():
-        global overall
-        with anyio.CancelScope() as overall:
-            await one_session()
-            await many_sessions()
-        if overall.cancelled_caught:
-            raise TimeoutError(f"not done after {STEP_SECONDS} s")
-
-    try:
-        anyio.run(all_of_it)
-    except BaseException as error:
-        print(f"{doing}: {innermost(error)!r}"[:400], *warnings[:1], sep="; the SDK logged ")
-        return 1
-    if warnings:
-        print(f"the SDK logged {len(warnings)} warnings, first: {warnings[0]}"[:400])
-        return 1
-    print("" if "progress" in target else "no progress: this server reports none")
-    return 0
-
-
-sys.exit(main())
+sys.exit(run(one_session, many_sessions, note="" if "progress" in target else "no progress: this server reports none"))

@@ -8,9 +8,6 @@ warning that the SDK logs counts as a failure.
 """
 
 import importlib.metadata
-import json
-import logging
-import pathlib
 import sys
 from contextlib import AsyncExitStack
 
@@ -19,36 +16,16 @@ from mcp import ClientSession, types
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
+from harness import all_at_once, run, step, target_named, warnings
+
 IS_FIRST = importlib.metadata.version("mcp").startswith("1.")
 BIG = 1024 * 1024 - 4096  # 2.x bears no event of more than 1 MiB
-STEP_SECONDS = 30
 BROKEN = 10  # steps of the call whose response breaks
 
 base, target_name, sessions, sessions_file, mode = sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:6]
 cutting = sys.argv[6] if len(sys.argv) > 6 else None
-target = json.loads((pathlib.Path(__file__).parent / "targets.json").read_text())[target_name]
+target = target_named(target_name)
 is_stateless = mode == "stateless"
-warnings = []
-doing = "start"
-overall = None
-
-
-class Collect(logging.Handler):
-    """Keeps what the SDK complains about, such as an event name that it does not know."""
-
-    def emit(self, record):
-        # What comes on the GET stream while a client closes finds nobody any more, and the SDK tells of it.
-        if record.exc_info and isinstance(record.exc_info[1], (anyio.BrokenResourceError, anyio.ClosedResourceError)):
-            return
-        detail = f": {record.exc_info[1]!r}" if record.exc_info else ""
-        warnings.append(f"{record.name}: {record.getMessage()}{detail}")
-
-
-def step(name):
-    """Begins a step: gives it its time, and remembers its name for the report of a failure."""
-    global doing
-    doing = name
-    overall.deadline = anyio.current_time() + STEP_SECONDS
 
 
 class Conversation:
@@ -237,57 +214,17 @@ async def broken_response():
 
 
 async def many_clients():
-    """All are open before the first calls, and each must get its own answers."""
-    waiting = sessions
-    everyone = anyio.Event()
-
-    async def one(number):
-        nonlocal waiting
-        async with AsyncExitStack() as stack:
-            conversation = await Conversation().open(stack, f"{base}/mcp")
-            waiting -= 1
-            if waiting == 0:
-                everyone.set()
-            await everyone.wait()
-            async with anyio.create_task_group() as calls:
-                for turn in range(3):
-                    calls.start_soon(conversation.echo, f"client-{number}-call-{turn}-of-python")
+    async def open_one(stack):
+        conversation = await Conversation().open(stack, f"{base}/mcp")
+        return conversation.echo
 
     step(f"{sessions} clients at once" + (", and a response that breaks" if cutting else ""))
     async with anyio.create_task_group() as group:
         if cutting:
             group.start_soon(broken_response)
-        for number in range(sessions):
-            group.start_soon(one, number)
+        group.start_soon(all_at_once, sessions, "client", open_one)
 
 
-def innermost(error):
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def main():
-    logging.getLogger().addHandler(Collect(logging.WARNING))
-
-    async def all_of_it():
-        global overall
-        with anyio.CancelScope() as overall:
-            await one_client()
-            await many_clients()
-        if overall.cancelled_caught:
-            raise TimeoutError(f"not done after {STEP_SECONDS} s")
-
-    try:
-        anyio.run(all_of_it)
-    except BaseException as error:
-        print(f"{doing}: {innermost(error)!r}"[:400], *warnings[:1], sep="; the SDK logged ")
-        return 1
-    if warnings:
-        print(f"the SDK logged {len(warnings)} warnings, first: {warnings[0]}"[:400])
-        return 1
-    print("")
-    return 0
-
-
-sys.exit(main())
+# What comes on the GET stream while a client closes finds nobody any more, and the SDK tells of it.
+bears = (anyio.BrokenResourceError, anyio.ClosedResourceError)
+sys.exit(run(one_client, many_clients, bears=bears))

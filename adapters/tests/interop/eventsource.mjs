@@ -6,15 +6,14 @@
 // Prints one line; exits 0 if all held. Any `error` event (a lost or refused stream) counts as a failure.
 
 import assert from "node:assert/strict";
-import { appendFileSync, readFileSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { EventSource } from "eventsource";
+import { MIB, STEP_MS, targetNamed } from "./harness.mjs";
 
 const BURST = 50;
-const MIB = 1024 * 1024;
-const STEP_MS = 30_000;
 
 const [base, targetName, , endpointsFile] = process.argv.slice(2);
-const target = JSON.parse(readFileSync(new URL("./targets.json", import.meta.url), "utf8"))[targetName];
+const target = targetNamed(targetName);
 
 class Session {
   constructor(label) {

@@ -74,6 +74,19 @@ def early(loop, session):
     return sum(silence < KEEP_ALIVE * 0.95 - loop.lag for silence in session.stream.silences)
 
 
+def silences_of(sessions):
+    """How long nothing came on the silent streams, before each of their keep-alives."""
+    return [silence for session in sessions[1:] for silence in session.stream.silences]
+
+
+def end(server, sessions):
+    """Lets all clients go: the server must hold nothing of them, and end when it is asked to."""
+    for session in sessions:
+        session.close()
+    server.settle()
+    server.stop()
+
+
 def wall(run):
     """The wall clock jumps by an hour, ahead and back: nothing happens."""
     clock, loop = Clock(run, DONT_FAKE_MONOTONIC="1"), Loop()
@@ -86,13 +99,10 @@ def wall(run):
             served(loop, server.address)
             if abs(ahead(server) - jump) > 60:
                 raise Failed(f"the clock was set to {jump:+d} s, but the log is at {ahead(server):+.0f} s")
-        silences = [silence for session in sessions[1:] for silence in session.stream.silences]
+        silences = silences_of(sessions)
         if any(early(loop, session) for session in sessions[1:]):
             raise Failed(f"a keep-alive after {min(silences):.2f} s of silence")
-        for session in sessions:
-            session.close()
-        server.settle()
-        server.stop()
+        end(server, sessions)
     return (
         f"{', '.join(f'{jump:+d}' for jump in jumps)} s, {len(silences)} keep-alives on {len(sessions) - 1} streams, "
         f"each after {min(silences):.2f} to {max(silences):.2f} s of silence, {sessions[0].answered} pings"
@@ -126,14 +136,11 @@ def monotonic(run):
             raise Failed(f"the log is at {ahead(server):+.0f} s")
         if used > KEEP_ALIVE:
             raise Failed(f"{used:.2f} s of processor time: it spins")
-        silences = [silence for session in sessions[1:] for silence in session.stream.silences]
+        silences = silences_of(sessions)
         ahead_of_time = max(early(loop, session) for session in sessions[1:])
         if ahead_of_time > 1:
             raise Failed(f"{ahead_of_time} keep-alives came early on a stream, over one jump")
-        for session in sessions:
-            session.close()
-        server.settle()
-        server.stop()
+        end(server, sessions)
     return (
         f"+{HOUR} s, {len(silences)} keep-alives on {len(sessions) - 1} streams, {ahead_of_time} early on each, after "
         f"{max(silences):.2f} s of silence at most, {sessions[0].answered} pings, {used * 1e3:.0f} ms of CPU"

@@ -41,6 +41,16 @@ fn next(waiting: &Mutex<Vec<Call>>) -> Call {
     waiting.lock().unwrap().remove(0)
 }
 
+/// A session with one request, which the test holds; its response is yet to come.
+fn working<R: TestRuntime>(version: &'static str) -> (TestServer, Asker, Client, Call) {
+    let (waiting, application) = held();
+    let server = TestServer::start::<R>(service(application));
+    let asker = Asker::open(server.addr, version);
+    let post = asker.post_late(call(1, "work"));
+    let work = next(&waiting);
+    (server, asker, post, work)
+}
+
 fn say(call: &Call, n: usize) {
     ::smol::block_on(call.notify(&format!("n/{n}"), "{}")).unwrap();
 }
@@ -51,11 +61,7 @@ fn said(n: usize) -> String {
 
 fn a_client_cut_in_mid_answer_comes_again_and_misses_nothing<R: TestRuntime>() {
     for version in [V03, V06, V11] {
-        let (waiting, application) = held();
-        let server = TestServer::start::<R>(service(application));
-        let asker = Asker::open(server.addr, version);
-        let post = asker.post_late(call(1, "work"));
-        let work = next(&waiting);
+        let (server, asker, post, work) = working::<R>(version);
         say(&work, 0);
         let mut events = Events::with(post, "");
         let mut last = events.next().unwrap();
@@ -85,11 +91,7 @@ fn a_client_cut_in_mid_answer_comes_again_and_misses_nothing<R: TestRuntime>() {
 }
 
 fn what_was_said_while_nobody_listened_waits_for_the_next_get<R: TestRuntime>() {
-    let (waiting, application) = held();
-    let server = TestServer::start::<R>(service(application));
-    let asker = Asker::open(server.addr, V06);
-    let post = asker.post_late(call(1, "work"));
-    let work = next(&waiting);
+    let (_server, asker, post, work) = working::<R>(V06);
     let own = work.session_sender().unwrap();
     for n in 0..3 {
         own.try_send(note(&format!("n/{n}"))).unwrap();
@@ -160,11 +162,7 @@ fn a_longest_response_ends_early_by_itself<R: TestRuntime>() {
 }
 
 fn a_newer_get_takes_the_older_ones_place_without_a_seam<R: TestRuntime>() {
-    let (waiting, application) = held();
-    let server = TestServer::start::<R>(service(application));
-    let asker = Asker::open(server.addr, V06);
-    let post = asker.post_late(call(1, "work"));
-    let work = next(&waiting);
+    let (_server, asker, post, work) = working::<R>(V06);
     let own = work.session_sender().unwrap();
     let mut heard = Vec::new();
     let mut events = asker.get("");
