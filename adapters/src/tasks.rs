@@ -188,12 +188,14 @@ impl Tasks {
         all.into_iter().for_each(Control::finish);
     }
 
-    /// Ends all at once: their futures are dropped.
+    /// Ends all at once: their futures are dropped. Handlers last, so that what they say as they are dropped reaches
+    /// no client as if that were the end of its stream.
     pub(crate) fn abort(&self) {
         let inner = self.lock();
-        let all: Vec<_> = inner.live.iter().map(|(_, task)| task.control.clone()).collect();
+        let all = inner.live.iter().map(|(_, task)| (task.kind == Kind::Handler, task.control.clone()));
+        let (handlers, others): (Vec<_>, Vec<_>) = all.partition(|(is_handler, _)| *is_handler);
         drop(inner);
-        all.into_iter().for_each(Control::abort);
+        others.into_iter().chain(handlers).for_each(|(_, control)| control.abort());
     }
 
     /// Ends all at once, and from now on each that is started as well.
