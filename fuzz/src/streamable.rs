@@ -116,6 +116,11 @@ impl Run {
             }
             (b'p', _, Some((call, _)), _) => drop(self.endpoint.poll_later(now, call, None)),
             (b'l', _, Some((call, _)), _) => self.endpoint.let_go(now, call),
+            (b'a', _, Some((call, _)), _) => self.endpoint.abandon(now, call),
+            (b'k', _, Some((call, _)), _) => self.endpoint.relay_cancelled(now, call),
+            (b'm', Some(session), ..) => {
+                let _ = self.endpoint.relay_or_drop(now, &session, note(with));
+            }
             (b'e', Some(session), ..) => self.endpoint.end_session(now, &session),
             (b'u', ..) => {
                 let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;

@@ -186,7 +186,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if !self.is_answered {
-            self.sender.endpoint.let_go(self.id, self.sender.session.as_ref());
+            self.sender.endpoint.abandon(self.id, self.sender.session.as_ref());
         }
     }
 }

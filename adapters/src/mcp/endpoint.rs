@@ -12,8 +12,8 @@ use futures_util::task::AtomicWaker;
 use sansio_sse::Tick;
 use sansio_sse::http1::{RequestHead, Response};
 use sansio_sse::mcp::{
-    Answer, BodyDecision, CallId, ExchangeId, Incoming, Message, MessageKind, NotSent, Outlet, Post,
-    SessionId, Streamable, StreamableEnd, StreamableEvent,
+    Answer, BodyDecision, CallId, ExchangeId, Incoming, Message, NotSent, Outlet, Post, SessionId,
+    Streamable, StreamableEnd, StreamableEvent,
 };
 
 use super::Mcp;
@@ -362,53 +362,48 @@ impl Endpoint {
 
     /// Says a message of an application that knows messages alone, if there is room for it where it goes.
     pub(super) fn relay(&self, session: &SessionId, message: Message) -> Result<(), NotSent> {
-        let (said, waiting) = self.run(|inner, now| inner.relay(now, session, message));
+        let (said, waiting) = self.run(|inner, now| {
+            inner.relay(session, message, |machine, message| machine.relay(now, session, message))
+        });
         waiting.into_iter().for_each(Waker::wake);
         said
     }
 
-    /// The same, until there is room for it.
+    /// The same, until there is room for it; not where nobody reads, since the application has one mouth.
     pub(super) fn poll_relay(
         &self,
         cx: &mut Context<'_>,
         session: &SessionId,
         message: &mut Option<Message>,
     ) -> Poll<Result<(), NotSent>> {
+        let Some(said) = message.take() else { return Poll::Pending };
         let (said, waiting) = self.run(|inner, now| {
-            let Some(said) = message.take() else { return (Poll::Pending, Vec::new()) };
             let outlet = inner.machine.outlet(session, &said);
-            match (inner.relay(now, session, said), outlet) {
-                ((Err(NotSent::Full(dropped)), _), Some(outlet)) if !inner.machine.is_heard(&outlet) => {
-                    // The application has one mouth: it must not wait for ever for a client that may never come.
-                    tracing::warn!(%session, bytes = dropped.len(), "nobody reads, and no room is left: dropped");
-                    let waiting = match (dropped.kind(), outlet) {
-                        (MessageKind::Response, Outlet::Call(call)) => inner.drop_call(now, call, session),
-                        _ => Vec::new(),
-                    };
-                    (Poll::Ready(Ok(())), waiting)
-                }
-                ((Err(NotSent::Full(back)), _), Some(outlet)) => {
+            let relay = |machine: &mut Streamable, said| machine.relay_or_drop(now, session, said);
+            let (said, waiting) = inner.relay(session, said, relay);
+            let said = match (said, outlet) {
+                (Err(NotSent::Full(back)), Some(outlet)) => {
                     *message = Some(back);
                     inner.wait(&outlet, cx.waker());
-                    (Poll::Pending, Vec::new())
+                    Poll::Pending
                 }
-                ((said, waiting), _) => (Poll::Ready(said), waiting),
-            }
+                (said, _) => Poll::Ready(said),
+            };
+            (said, waiting)
         });
         waiting.into_iter().for_each(Waker::wake);
-        said
+        said.map_ok(|dropped| {
+            if let Some(dropped) = dropped {
+                tracing::warn!(%session, bytes = dropped.len(), "nobody reads, and no room is left: dropped");
+            }
+        })
     }
 
-    /// An application that knows messages alone has learnt that a request is cancelled. As a server over a pipe it
-    /// sends no response then, and cannot say that it won't: the request ends here.
+    /// An application that knows messages alone has learnt that a request is cancelled.
     pub(super) fn cancelled(&self, call: CallId, session: &SessionId) {
         let waiting = self.run(|inner, now| {
-            let request = inner.machine.request(call);
-            // That one can't be cancelled (2025-11-25, Cancellation), and its session would end with it.
-            match request.is_some_and(|request| request.method() != Some("initialize")) {
-                true => inner.drop_call(now, call, session),
-                false => Vec::new(),
-            }
+            inner.machine.relay_cancelled(now, call);
+            inner.forget_if_over(call, session)
         });
         waiting.into_iter().for_each(Waker::wake);
     }
@@ -423,17 +418,10 @@ impl Endpoint {
         Poll::Pending
     }
 
-    /// The application lets go of a request. One that is still wanted is told that there was no answer.
-    pub(super) fn let_go(&self, call: CallId, session: Option<&SessionId>) {
+    /// The application has lost a request.
+    pub(super) fn abandon(&self, call: CallId, session: Option<&SessionId>) {
         let waiting = self.run(|inner, now| {
-            let request = inner.machine.request(call).filter(|_| inner.machine.is_wanted(call));
-            let error = request
-                .and_then(|request| request.respond_error(-32603, "the server gave no answer", None).ok());
-            if let Some(error) = error {
-                // Without room for it, the stream ends without it.
-                let _ = inner.machine.respond(now, call, error);
-            }
-            inner.machine.let_go(now, call);
+            inner.machine.abandon(now, call);
             inner.forget(call, session)
         });
         waiting.into_iter().for_each(Waker::wake);
@@ -492,27 +480,28 @@ impl Endpoint {
 }
 
 impl Inner {
-    /// Says a message of an application that knows messages alone, and who waits in vain once it is said.
-    fn relay(
+    /// Lets the machine say a message of an application that knows messages alone; besides, who waits in vain once it
+    /// is said.
+    fn relay<R>(
         &mut self,
-        now: Tick,
         session: &SessionId,
         message: Message,
-    ) -> (Result<(), NotSent>, Vec<Waker>) {
-        let answers =
-            self.machine.outlet(session, &message).filter(|_| message.kind() == MessageKind::Response);
-        let said = self.machine.relay(now, session, message);
-        let waiting = match (&said, answers) {
-            (Ok(()), Some(Outlet::Call(call))) => self.forget(call, Some(session)),
+        relay: impl FnOnce(&mut Streamable, Message) -> R,
+    ) -> (R, Vec<Waker>) {
+        let outlet = self.machine.outlet(session, &message);
+        let said = relay(&mut self.machine, message);
+        let waiting = match outlet {
+            Some(Outlet::Call(call)) => self.forget_if_over(call, session),
             _ => Vec::new(),
         };
         (said, waiting)
     }
 
-    /// A request ends without a response.
-    fn drop_call(&mut self, now: Tick, call: CallId, session: &SessionId) -> Vec<Waker> {
-        self.machine.let_go(now, call);
-        self.forget(call, Some(session))
+    fn forget_if_over(&mut self, call: CallId, session: &SessionId) -> Vec<Waker> {
+        match self.machine.request(call) {
+            Some(_) => Vec::new(),
+            None => self.forget(call, Some(session)),
+        }
     }
 
     /// A request is over: whoever asked the client something on its stream has waited in vain.

@@ -321,6 +321,18 @@ impl Streamable {
         }
     }
 
+    /// The application has lost a request. A client that still wants a response is told that there is none, by an
+    /// internal error (JSON-RPC 2.0 §5.1); then, or where there is no room for that, it is [let go](Self::let_go).
+    pub fn abandon(&mut self, now: Tick, id: CallId) {
+        let wanted = self.calls.get(&id).filter(|call| !call.is_unwanted);
+        let error = wanted
+            .and_then(|call| call.request.respond_error(-32603, "the server gave no answer", None).ok());
+        if let Some(error) = error {
+            let _ = self.respond(now, id, error);
+        }
+        self.let_go(now, id);
+    }
+
     /// Ends a session. Its open streams end once they have what was said.
     pub fn end_session(&mut self, now: Tick, session: &SessionId) {
         self.clock(now);

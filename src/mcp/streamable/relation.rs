@@ -80,6 +80,39 @@ impl Streamable {
         }
     }
 
+    /// The same for an application that says nothing else while it waits for room: what finds none where nobody reads
+    /// is dropped and given back, lest it wait for a client that may never come. A request whose response is dropped
+    /// [ends](Self::let_go) without one.
+    ///
+    /// # Errors
+    /// As [`relay`](Self::relay).
+    pub fn relay_or_drop(
+        &mut self,
+        now: Tick,
+        session: &SessionId,
+        message: Message,
+    ) -> Result<Option<Message>, NotSent> {
+        let outlet = self.outlet(session, &message);
+        match (self.relay(now, session, message), outlet) {
+            (Err(NotSent::Full(dropped)), Some(outlet)) if !self.is_heard(&outlet) => {
+                if let (MessageKind::Response, Outlet::Call(call)) = (dropped.kind(), outlet) {
+                    self.let_go(now, call);
+                }
+                Ok(Some(dropped))
+            }
+            (said, _) => said.map(|()| None),
+        }
+    }
+
+    /// Such an application has learnt that a request is cancelled. As a server over a pipe it sends no response then,
+    /// and cannot say that it won't: the request [ends](Self::let_go) here. Not `initialize`, which can't be cancelled
+    /// (2025-11-25, Cancellation), and whose session would end with it.
+    pub fn relay_cancelled(&mut self, now: Tick, call: CallId) {
+        if self.request(call).is_some_and(|request| request.method() != Some("initialize")) {
+            self.let_go(now, call);
+        }
+    }
+
     /// Whether a response is there that somebody may read what is said there from. While there is none, what is said
     /// waits, as far as there is room.
     #[must_use]

@@ -161,6 +161,17 @@ impl Bench {
     }
 
     pub(crate) fn open_as(&mut self, who: &Principal, version: &str) -> String {
+        let (exchange, session, call) = self.opening(who, version);
+        let agreed = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{{"protocolVersion":"{version}"}}}}"#);
+        self.respond(call, &agreed);
+        self.whole.remove(&exchange);
+        self.streams.remove(&exchange);
+        self.events.clear();
+        session.as_str().to_owned()
+    }
+
+    /// A session whose `initialize` the application has taken: its exchange, and the call.
+    pub(crate) fn opening(&mut self, who: &Principal, version: &str) -> (ExchangeId, SessionId, CallId) {
         let exchange = self.ask(who, "POST /mcp", &(JSON.to_owned() + BOTH), &initialize(version)).exchange();
         let Some(StreamableEvent::Opened { session, .. }) =
             self.events.iter().rev().find(|event| matches!(event, StreamableEvent::Opened { .. })).cloned()
@@ -169,12 +180,7 @@ impl Bench {
         };
         let asked = self.endpoint.take(self.now, Some(&session)).unwrap();
         assert_eq!(asked.message.method(), Some("initialize"));
-        let agreed = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{{"protocolVersion":"{version}"}}}}"#);
-        self.respond(asked.call.unwrap(), &agreed);
-        self.whole.remove(&exchange);
-        self.streams.remove(&exchange);
-        self.events.clear();
-        session.as_str().to_owned()
+        (exchange, session, asked.call.unwrap())
     }
 
     /// A request that the application has taken: its exchange and the call.

@@ -2,7 +2,8 @@
 //! no requests.
 
 use sansio_sse::mcp::{
-    AnswerMode, Message, NotSent, Outlet, SessionId, StreamableConfig, StreamableEvent, StreamableLimits,
+    AnswerMode, Message, NotSent, Outlet, Principal, SessionId, StreamableConfig, StreamableEvent,
+    StreamableLimits,
 };
 
 use super::bench::{Bench, json, note, request, response, said};
@@ -173,4 +174,73 @@ fn who_waits_for_room_learns_that_nobody_reads_any_more() {
     bench.cut(stream);
     assert_eq!(bench.drain(), [StreamableEvent::Room(own.clone())]);
     assert!(!bench.endpoint.is_heard(&own));
+}
+
+#[test]
+fn what_finds_no_room_where_nobody_reads_is_dropped_and_a_request_whose_response_is_ends() {
+    // Room for one event.
+    let replay_bytes = core::num::NonZeroUsize::new(100).unwrap();
+    let limits = StreamableLimits { replay_bytes, ..StreamableLimits::default() };
+    let mut bench = Bench::new(StreamableConfig { limits, ..StreamableConfig::default() });
+    let session = bench.open(V06);
+    let name = id(&session);
+    bench.send(&session, 1);
+    assert_eq!(bench.endpoint.relay_or_drop(bench.now, &name, note(2)), Ok(Some(note(2))), "nobody reads");
+    let own = bench.get(&session, V06, "").exchange();
+    assert_eq!(bench.endpoint.relay_or_drop(bench.now, &name, note(3)), Err(NotSent::Full(note(3))));
+    assert_eq!(said(&bench.body(own)), ["1"]);
+    assert_eq!(bench.endpoint.relay_or_drop(bench.now, &name, note(3)), Ok(None));
+    bench.run();
+    assert_eq!(said(&bench.body(own)), ["3"]);
+
+    let (exchange, call) = bench.call(&session, V06, 1);
+    bench.say(call, 4);
+    bench.cut(exchange);
+    let answer = json(&response(1));
+    let dropped = bench.endpoint.relay_or_drop(bench.now, &name, answer.clone());
+    assert_eq!(dropped, Ok(Some(answer.clone())));
+    assert_eq!(bench.endpoint.request(call), None, "it is over");
+    assert_eq!(
+        bench.endpoint.relay_or_drop(bench.now, &name, answer.clone()),
+        Err(NotSent::Gone(answer)),
+        "nobody waits for it"
+    );
+}
+
+#[test]
+fn an_application_of_messages_sends_no_response_to_what_is_cancelled_but_for_initialize() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open(V06);
+    let (exchange, call) = bench.call(&session, V06, 1);
+    bench.endpoint.relay_cancelled(bench.now, call);
+    bench.run();
+    assert_eq!(bench.endpoint.request(call), None);
+    assert!(said(&bench.body(exchange)).is_empty());
+    assert!(bench.closed(exchange).is_some(), "its stream ends");
+
+    let (_, session, call) = bench.opening(&Principal::anonymous(), V06);
+    bench.endpoint.relay_cancelled(bench.now, call);
+    assert!(bench.endpoint.request(call).is_some(), "it can't be");
+    assert!(bench.endpoint.sessions().any(|id| *id == session));
+}
+
+#[test]
+fn a_client_is_told_that_the_application_has_lost_its_request_unless_it_wants_no_answer() {
+    for cancels in [false, true] {
+        let mut bench = Bench::new(StreamableConfig::default());
+        let session = bench.open(V06);
+        let (exchange, call) = bench.call(&session, V06, 1);
+        if cancels {
+            let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+            bench.post(&session, V06, cancel);
+        }
+        bench.endpoint.abandon(bench.now, call);
+        bench.run();
+        assert_eq!(bench.endpoint.request(call), None);
+        if cancels {
+            assert!(said(&bench.body(exchange)).is_empty(), "its stream ends without a word");
+        } else {
+            assert_eq!(bench.whole(exchange).unwrap().outcome(), "200 -32603");
+        }
+    }
 }
