@@ -14,6 +14,7 @@
 mod http_sse;
 mod message;
 mod principal;
+mod response;
 mod revision;
 mod route;
 mod session_id;
@@ -23,10 +24,11 @@ mod streamable;
 pub use http_sse::{HttpSse, PublicBase, Resumption, SendError, SessionStream};
 pub use message::{Body, Message, MessageError, MessageKind, error_body};
 pub use principal::{Authenticate, Principal, Refusal, RequestFacts};
+pub use response::read_message;
 pub use revision::{
     BodyFacts, Revision, RevisionError, Revisions, Rules, SessionNaming, VersionError, VersionFacts,
 };
-pub use route::{Route, Routes, StreamKind, read_message};
+pub use route::{Route, Routes, StreamKind};
 pub use session_id::{SessionId, SessionIdError};
 pub use sessions::{
     Attachment, OpenError, PostError, PostId, PostOutcome, Posted, SessionEnd, SessionEvent, SessionLimits,

@@ -23,6 +23,7 @@
 mod alarms;
 mod connection;
 mod driver;
+mod machine;
 mod mcp;
 mod registry;
 mod runtime;
@@ -36,7 +37,8 @@ mod sync;
 mod tasks;
 mod topic;
 
-pub use driver::{Driver, Machine, drive};
+pub use driver::{Driver, drive};
+pub use machine::Machine;
 pub use mcp::{
     Call, Mcp, McpEndpoint, McpSender, McpSession, MessageSender, MessageSession, Received, Unsaid,
 };

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use futures_util::io::{AsyncRead, AsyncWrite};
 use sansio_sse::{Close, Disconnect, EventId, EventStream, ReplayError, Step, Tick};
 
-use crate::driver::Machine;
+use crate::machine::Machine;
 use crate::runtime::Clock;
 use crate::sync::{Mutex, MutexGuard};
 use crate::topic::{Follower, Log, Seat};

@@ -122,7 +122,7 @@ impl core::error::Error for Refusal {}
 
 impl From<&Refusal> for Response {
     fn from(refusal: &Refusal) -> Response {
-        let response = super::route::refuse(refusal.status, &alloc::string::ToString::to_string(refusal));
+        let response = super::response::refuse(refusal.status, &alloc::string::ToString::to_string(refusal));
         match &refusal.challenge {
             Some(challenge) => response.with("WWW-Authenticate", challenge),
             None => response,

@@ -11,7 +11,8 @@ use sansio_sse::{Close, Disconnect, EventStream, Step, Tick};
 
 use super::Endpoint;
 use super::endpoint::Signal;
-use crate::driver::{Driver, Machine};
+use crate::driver::Driver;
+use crate::machine::Machine;
 use crate::runtime::{Clock, Timer};
 use crate::shared::{Shared, Socket};
 use crate::tasks::Stop;

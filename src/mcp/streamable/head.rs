@@ -8,7 +8,7 @@ use super::mirror::Mirror;
 use super::refusal::{INVALID_REQUEST, busy, invalid, method_not_allowed, no_session, refuse, version};
 use super::{ExchangeId, Streamable, StreamableEnd};
 use crate::http1::{Behind, RequestHead, Response, Version, stream_head};
-use crate::mcp::route::status_of;
+use crate::mcp::response::status_of;
 use crate::mcp::{BodyFacts, Principal, Revision, SessionId, VersionFacts};
 use crate::{AccessError, AccessRules, Framing, Tick, media_type};
 

@@ -17,6 +17,7 @@ mod streamable;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tool;
 mod tools;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use async_io::Timer;
 use serde_json::{Value, json};
 
 use super::call::{Call, Outcome, Peer};
-use super::tools::{Tool, failed, text};
+use super::tool::{Tool, failed, text};
 
 /// The largest text that `large` makes.
 const MAX_LARGE: u64 = 16 << 20;

@@ -9,12 +9,8 @@ use async_io::Timer;
 use serde_json::{Value, json};
 
 use super::call::{Call, Fault, Outcome, Peer};
-use super::resources::WATCHED;
-use super::tools::{Tool, failed, text};
-
-/// One red pixel.
-pub(super) const IMAGE: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC";
+use super::resources::{IMAGE, WATCHED};
+use super::tool::{Tool, failed, text};
 
 /// One sample of silence.
 const SOUND: &str = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQIAAACAgA==";

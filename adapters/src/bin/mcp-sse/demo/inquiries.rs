@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, Outcome, Peer, Question, Stop};
-use super::tools::{Tool, failed, text};
+use super::tool::{Tool, failed, text};
 
 pub(super) fn tools() -> Vec<Tool> {
     let string = |what: &str| json!({ "type": "string", "description": what });

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::call::{Call, Fault, Outcome, Peer, Question};
 use super::inquiries::{elicit, filled, who};
 use super::tasks::{are_known, require};
-use super::tools::{Tool, failed, text};
+use super::tool::{Tool, failed, text};
 
 /// The longest computation.
 const MAX_SECONDS: f64 = 3_600.0;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, Fault, Outcome, Stop};
-use super::tools::{Tool, text};
+use super::tool::{Tool, text};
 
 pub(super) fn tools() -> Vec<Tool> {
     let properties = json!({

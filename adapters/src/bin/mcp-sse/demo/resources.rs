@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, Fault, Outcome};
-use super::contents::IMAGE;
 
 /// The one that changes.
 pub(super) const WATCHED: &str = "test://watched-resource";
+
+/// One red pixel.
+pub(super) const IMAGE: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC";
 
 const TEXT: &str = "test://static-text";
 const BINARY: &str = "test://static-binary";
