@@ -119,6 +119,19 @@ fn a_reader_takes_up_where_it_left() {
 }
 
 #[test]
+fn in_chunks_a_reader_takes_up_in_the_middle_of_a_piece() {
+    let mut topic = Topic::new(TOPIC, TopicConfig::default());
+    publish(&mut topic, 1..=9, |n| n);
+    let chunk = |n| format!("{:x}\r\n{}\r\n", expected(n).len(), expected(n));
+    for last in 0..=9 {
+        let mut stream = stream(Framing::Chunked);
+        stream.follow(at(20), &topic, Some(id(last))).unwrap();
+        let rest: String = (last + 1..=9).map(chunk).collect();
+        assert_eq!(drain(at(20), &mut stream, &mut topic), rest.into_bytes(), "behind {last}");
+    }
+}
+
+#[test]
 fn who_falls_off_the_end_of_the_log_lags_and_comes_back() {
     let mut topic = Topic::new(TOPIC, limits(8, 1 << 20));
     let mut slow = stream(Framing::Raw);
@@ -196,6 +209,63 @@ fn limits_hold_and_the_newest_frame_stays() {
     for n in 3..100 {
         topic.publish(at(0), &frame(n));
         assert!(topic.bytes() <= 100 && topic.frames() > 1, "{} bytes", topic.bytes());
+    }
+}
+
+#[test]
+fn a_log_knows_its_name_and_what_it_holds_to_the_byte() {
+    let chunk = |n: u64| format!("{:x}\r\n{}\r\n", expected(n).len(), expected(n)).len();
+    let mut topic = Topic::new(TOPIC, limits(8, 1 << 20));
+    assert_eq!((topic.id(), topic.frames(), topic.bytes()), (TOPIC, 0, 0));
+    for n in 1..=30 {
+        topic.publish(at(0), &frame(n));
+        let held = topic.oldest_id().seq..=n;
+        assert_eq!((topic.id(), topic.frames() as u64), (TOPIC, n + 1 - held.start()));
+        assert_eq!(topic.bytes(), held.map(chunk).sum::<usize>(), "after {n}");
+    }
+}
+
+#[test]
+fn a_log_is_full_at_its_limit_in_bytes_and_not_before() {
+    let mut measure = Topic::new(TOPIC, TopicConfig::default());
+    publish(&mut measure, 1..=9, |_| 0);
+    for (short, oldest) in [(0, 1), (1, 2)] {
+        let mut topic = Topic::new(TOPIC, limits(1_000, measure.bytes() - short));
+        publish(&mut topic, 1..=9, |_| 0);
+        assert_eq!(topic.oldest_id(), id(oldest), "{short} bytes short");
+    }
+}
+
+#[test]
+fn about_an_eighth_of_the_limit_in_bytes_goes_at_a_time() {
+    const BYTES: usize = 64 * 1024;
+    let mut topic = Topic::new(TOPIC, limits(10_000, BYTES));
+    let event = Frame::message(&"x".repeat(1_000));
+    let mut gone = 0;
+    for _ in 0..1_000 {
+        let before = topic.frames();
+        topic.publish(at(0), &event);
+        if topic.frames() <= before {
+            gone += 1;
+            assert!(before - topic.frames() >= 6 && topic.bytes() > BYTES / 8 * 7 - 2_000, "{before} before");
+        }
+    }
+    assert!(gone > 100, "{gone} times");
+}
+
+#[test]
+fn a_piece_ends_where_the_longest_id_and_chunk_would_not_fit_any_more() {
+    let longest = "ffffffffffffffff\r\nid: ffffffffffffffff.18446744073709551615\r\n\r\n".len();
+    let chunk = format!("{:x}\r\n{}\r\n", expected(1).len(), expected(1)).len();
+    let two = chunk + longest + frame(2).as_bytes().len();
+    for (eighth, oldest) in [(two, 3), (two - 1, 2)] {
+        let mut topic = Topic::new(TOPIC, limits(1_000, 8 * eighth));
+        let mut n = 0;
+        while topic.oldest_id() == id(1) {
+            n += 1;
+            topic.publish(at(0), &frame(n));
+        }
+        assert_eq!(topic.oldest_id(), id(oldest), "an eighth is {eighth} bytes");
     }
 }
 
