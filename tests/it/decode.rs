@@ -337,6 +337,25 @@ fn large_first_data_lines_in_pieces_equal_those_in_one() {
     }
 }
 
+/// Where a row of lines is taken at once, for being plain, the first that is not ends it.
+#[test]
+fn lines_in_a_row_end_and_count_as_single_ones() {
+    for row in ["data: a\ndata: b\ndata: c\r\ndata: d\n\n", "data: a\ndata: b\ndata: c\rdata: d\n\n"] {
+        assert_eq!(run(usize::MAX, &[row.as_bytes()]), reference(row.as_bytes()), "{row:?}");
+    }
+    let long = "x".repeat(90);
+    let rows = [
+        format!("data: a\ndata: b\n{}\n", format!("data: {long}\n").repeat(10)).into_bytes(),
+        format!("data: a\n\n:{long}\n:{}\n\n", long.repeat(4)).into_bytes(),
+        [&b"event:"[..], &[0xFF; 60], b"\ndata:", &[0xFF; 60], b"\n\n"].concat(),
+    ];
+    for row in rows {
+        let failed = Some(TooLarge::Event { limit: 300 });
+        assert_eq!(run(300, &[&row]).failed, failed, "{}", row.escape_ascii());
+        assert_eq!(run(10_000, &[&row]), reference(&row), "{}", row.escape_ascii());
+    }
+}
+
 /// Longer than what is checked for UTF-8 at once, with all that can go wrong at a border of it.
 #[test]
 fn a_long_piece_gives_what_its_parts_give() {

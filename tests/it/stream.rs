@@ -70,6 +70,18 @@ fn hurt_08_stalled_client_is_closed_at_the_deadline_and_not_before() {
 }
 
 #[test]
+fn of_what_is_due_at_once_the_graver_is_named() {
+    let builder = StreamConfig::builder().keep_alive(KeepAlive::Comment(ms(100)));
+    let builder = builder.max_lifetime(Some(ms(100))).stall_after(Some(ms(60))).lag_after(Some(ms(60)));
+    let mut stream = open(builder);
+    assert_eq!(stream.deadline(), Some((at(100), Wake::Lifetime)), "and the silence ends then");
+    stream.push(at(10), Frame::message("x")).unwrap();
+    assert_eq!(stream.deadline(), Some((at(70), Wake::Stall)), "and the lag");
+    stream.handle_timeout(at(70));
+    assert_eq!(closed(&stream).reason, CloseReason::Stalled { for_: ms(60) });
+}
+
+#[test]
 fn idle_then_push_counts_the_stall_from_the_push() {
     let mut stream = open(StreamConfig::builder().stall_after(Some(ms(250))));
     stream.push(at(200), Frame::message("x")).unwrap();

@@ -288,6 +288,45 @@ fn a_stream_that_finishes_says_first_what_its_topic_has() {
 }
 
 #[test]
+fn a_stream_takes_no_more_from_its_topic_than_one_write_is_likely_to_take() {
+    // Looked at after each frame, the log gives each by itself.
+    let mut topic = Topic::new(TOPIC, TopicConfig::default());
+    let mut stream = stream(Framing::Chunked);
+    stream.follow(at(0), &topic, None).unwrap();
+    for n in 1..=40 {
+        topic.publish(at(0), &frame(n));
+        let was_all = stream.fill(at(0), &mut topic);
+        assert_eq!((was_all, pieces(&stream)), (n < 32, usize::try_from(n.min(32)).unwrap()));
+    }
+    // And few large ones are as much.
+    let mut stream = self::stream(Framing::Chunked);
+    stream.follow(at(0), &topic, None).unwrap();
+    for _ in 0..10 {
+        topic.publish(at(0), &Frame::message(&"x".repeat(30_000)));
+    }
+    assert!(!stream.fill(at(0), &mut topic));
+    assert!((64 << 10..128 << 10).contains(&offered_len(&stream)), "{}", offered_len(&stream));
+}
+
+#[test]
+fn a_stream_that_is_let_go_finishes_unless_it_follows_a_topic() {
+    let mut alone = stream(Framing::Raw);
+    alone.push(at(0), frame(1)).unwrap();
+    alone.let_go(at(0));
+    assert!(!alone.is_open());
+    alone.handle_wrote(at(0), frame(1).as_bytes().len());
+    assert_eq!(alone.closed().map(|close| close.reason), Some(CloseReason::Finished));
+
+    let mut topic = Topic::new(TOPIC, TopicConfig::default());
+    let mut follows = stream(Framing::Raw);
+    follows.follow(at(0), &topic, None).unwrap();
+    follows.let_go(at(0));
+    publish(&mut topic, 1..=1, |_| 0);
+    assert_eq!(drain(at(0), &mut follows, &mut topic), expected(1).into_bytes());
+    assert!(follows.is_open());
+}
+
+#[test]
 fn id_lines_end_as_configured() {
     let mut topic = Topic::new(TOPIC, TopicConfig { line_end: LineEnd::CrLf, ..TopicConfig::default() });
     let mut stream = stream(Framing::Raw);
