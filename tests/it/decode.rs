@@ -345,7 +345,8 @@ fn lines_in_a_row_end_and_count_as_single_ones() {
     }
     let long = "x".repeat(90);
     let rows = [
-        format!("data: a\ndata: b\n{}\n", format!("data: {long}\n").repeat(10)).into_bytes(),
+        format!("data: a\ndata: b\n{}\n", format!("data: {long}{long}\n").repeat(10)).into_bytes(),
+        format!("data: a\n\ndata: {}\n\n", long.repeat(4)).into_bytes(),
         format!("data: a\n\n:{long}\n:{}\n\n", long.repeat(4)).into_bytes(),
         [&b"event:"[..], &[0xFF; 60], b"\ndata:", &[0xFF; 60], b"\n\n"].concat(),
     ];
@@ -353,6 +354,31 @@ fn lines_in_a_row_end_and_count_as_single_ones() {
         let failed = Some(TooLarge::Event { limit: 300 });
         assert_eq!(run(300, &[&row]).failed, failed, "{}", row.escape_ascii());
         assert_eq!(run(10_000, &[&row]), reference(&row), "{}", row.escape_ascii());
+    }
+}
+
+/// A buffer that had room for one event takes the next no further than the limit.
+#[test]
+fn a_cut_line_counts_with_its_name_however_much_room_there_is() {
+    for (begun, fits) in [(10, 84), (50, 84), (84, 84)] {
+        for (len, failed) in [(fits, None), (fits + 1, Some(TooLarge::Event { limit: 90 }))] {
+            let line = format!("data: {}", "y".repeat(len));
+            let (first, rest) = line.as_bytes().split_at(6 + begun);
+            let before = [&b"data: "[..], &[b'x'; 20], &[b'x'; 60], b"\n\n"];
+            let run = run(90, &[&before[..2].concat(), &before[2..].concat(), first, rest]);
+            assert_eq!((run.failed, run.events().len()), (failed, 1), "{begun} and {} bytes", len - begun);
+        }
+    }
+}
+
+#[test]
+fn a_long_line_at_the_end_of_a_piece_waits_for_the_next() {
+    for end in [&b"xx\n\n"[..], b"\xFFxx\n\n", b"\xC3", b"\xFF"] {
+        let body = [b"data: a\n\ndata: ", &[b'x'; 1_000][..], end, &[b'x'; 1_000]].concat();
+        for cut in [body.len(), 500, 1_017, 1_018] {
+            let pieces = [&body[..cut], &body[cut..]];
+            assert_eq!(run(usize::MAX, &pieces), reference(&body), "{} cut at {cut}", end.escape_ascii());
+        }
     }
 }
 
