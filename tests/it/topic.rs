@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sansio_sse::{
-    CloseReason, EventId, EventStream, Frame, Framing, KeepAlive, LineEnd, PushError, ReplayError, Step,
-    StreamConfig, Tick, Topic, TopicConfig,
+    CloseReason, Disconnect, EventId, EventStream, Frame, Framing, KeepAlive, LineEnd, PushError,
+    ReplayError, SpinGuard, Step, StreamConfig, Tick, Topic, TopicConfig,
 };
 
 const TOPIC: u64 = 0x2a;
@@ -128,6 +128,11 @@ fn in_chunks_a_reader_takes_up_in_the_middle_of_a_piece() {
         stream.follow(at(20), &topic, Some(id(last))).unwrap();
         let rest: String = (last + 1..=9).map(chunk).collect();
         assert_eq!(drain(at(20), &mut stream, &mut topic), rest.into_bytes(), "behind {last}");
+        let mut lost = self::stream(Framing::Chunked);
+        lost.follow(at(20), &topic, Some(id(last))).unwrap();
+        assert!(lost.fill(at(20), &mut topic));
+        lost.handle_disconnect(at(20), Disconnect::Reset);
+        assert_eq!(lost.closed().map(|close| close.undelivered as u64), Some(9 - last));
     }
 }
 
@@ -306,6 +311,34 @@ fn a_stream_takes_no_more_from_its_topic_than_one_write_is_likely_to_take() {
     }
     assert!(!stream.fill(at(0), &mut topic));
     assert!((64 << 10..128 << 10).contains(&offered_len(&stream)), "{}", offered_len(&stream));
+}
+
+#[test]
+fn s24_the_guard_that_counts_every_frame_counts_those_of_a_topic() {
+    let (gap, in_a_row) = (Duration::from_millis(10), 3.try_into().unwrap());
+    let guard = SpinGuard::EveryFrame { gap, in_a_row, window: None };
+    let config = Arc::new(StreamConfig::builder().spin_guard(guard).build().unwrap());
+    for framing in [Framing::Raw, Framing::Chunked] {
+        let mut topic = Topic::new(TOPIC, TopicConfig::default());
+        let mut stream = EventStream::with_head(at(0), Arc::clone(&config), Box::default(), framing);
+        stream.follow(at(0), &topic, None).unwrap();
+        publish(&mut topic, 1..=5, |_| 1);
+        stream.fill(at(1), &mut topic);
+        for n in 1..=3 {
+            assert!(stream.is_open(), "{framing:?}: three in a row are too many");
+            let one = offered(&stream);
+            let frame = expected(n);
+            let chunk = format!("{:x}\r\n{frame}\r\n", frame.len());
+            assert_eq!(
+                one,
+                if framing == Framing::Raw { frame } else { chunk }.into_bytes(),
+                "one at a time"
+            );
+            stream.handle_wrote(at(1), one.len());
+        }
+        let reason = stream.closed().map(|close| close.reason);
+        assert_eq!(reason, Some(CloseReason::RapidFrames { frames: 3 }), "{framing:?}");
+    }
 }
 
 #[test]
