@@ -360,13 +360,13 @@ fn lines_in_a_row_end_and_count_as_single_ones() {
 /// A buffer that had room for one event takes the next no further than the limit.
 #[test]
 fn a_cut_line_counts_with_its_name_however_much_room_there_is() {
-    for (begun, fits) in [(10, 84), (50, 84), (84, 84)] {
-        for (len, failed) in [(fits, None), (fits + 1, Some(TooLarge::Event { limit: 90 }))] {
+    for begun in [10, 50, 84, 85] {
+        for (len, failed) in [(84, None), (85, Some(TooLarge::Event { limit: 90 }))] {
             let line = format!("data: {}", "y".repeat(len));
-            let (first, rest) = line.as_bytes().split_at(6 + begun);
-            let before = [&b"data: "[..], &[b'x'; 20], &[b'x'; 60], b"\n\n"];
+            let (first, rest) = line.as_bytes().split_at(6 + begun.min(len));
+            let before = [&b"data: "[..], &[b'x'; 20], &[b'x'; 64], b"\n\n"];
             let run = run(90, &[&before[..2].concat(), &before[2..].concat(), first, rest]);
-            assert_eq!((run.failed, run.events().len()), (failed, 1), "{begun} and {} bytes", len - begun);
+            assert_eq!((run.failed, run.events().len()), (failed, 1), "{len} bytes, cut behind {begun}");
         }
     }
 }
@@ -374,8 +374,8 @@ fn a_cut_line_counts_with_its_name_however_much_room_there_is() {
 #[test]
 fn a_long_line_at_the_end_of_a_piece_waits_for_the_next() {
     for end in [&b"xx\n\n"[..], b"\xFFxx\n\n", b"\xC3", b"\xFF"] {
-        let body = [b"data: a\n\ndata: ", &[b'x'; 1_000][..], end, &[b'x'; 1_000]].concat();
-        for cut in [body.len(), 500, 1_017, 1_018] {
+        let body = [b"data: a\n\ndata: b\n\ndata: ", &[b'x'; 1_000][..], end, &[b'x'; 1_000]].concat();
+        for cut in [body.len(), 500, 1_026, 1_027] {
             let pieces = [&body[..cut], &body[cut..]];
             assert_eq!(run(usize::MAX, &pieces), reference(&body), "{} cut at {cut}", end.escape_ascii());
         }
