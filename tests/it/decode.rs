@@ -337,6 +337,51 @@ fn large_first_data_lines_in_pieces_equal_those_in_one() {
     }
 }
 
+/// Where a row of lines is taken at once, for being plain, the first that is not ends it.
+#[test]
+fn lines_in_a_row_end_and_count_as_single_ones() {
+    for row in ["data: a\ndata: b\ndata: c\r\ndata: d\n\n", "data: a\ndata: b\ndata: c\rdata: d\n\n"] {
+        assert_eq!(run(usize::MAX, &[row.as_bytes()]), reference(row.as_bytes()), "{row:?}");
+    }
+    let long = "x".repeat(90);
+    let rows = [
+        format!("data: a\ndata: b\n{}\n", format!("data: {long}{long}\n").repeat(10)).into_bytes(),
+        format!("data: a\n\ndata: {}\n\n", long.repeat(4)).into_bytes(),
+        format!("data: a\n\n:{long}\n:{}\n\n", long.repeat(4)).into_bytes(),
+        [&b"event:"[..], &[0xFF; 60], b"\ndata:", &[0xFF; 60], b"\n\n"].concat(),
+    ];
+    for row in rows {
+        let failed = Some(TooLarge::Event { limit: 300 });
+        assert_eq!(run(300, &[&row]).failed, failed, "{}", row.escape_ascii());
+        assert_eq!(run(10_000, &[&row]), reference(&row), "{}", row.escape_ascii());
+    }
+}
+
+/// A buffer that had room for one event takes the next no further than the limit.
+#[test]
+fn a_cut_line_counts_with_its_name_however_much_room_there_is() {
+    for begun in [10, 50, 84, 85] {
+        for (len, failed) in [(84, None), (85, Some(TooLarge::Event { limit: 90 }))] {
+            let line = format!("data: {}", "y".repeat(len));
+            let (first, rest) = line.as_bytes().split_at(6 + begun.min(len));
+            let before = [&b"data: "[..], &[b'x'; 20], &[b'x'; 64], b"\n\n"];
+            let run = run(90, &[&before[..2].concat(), &before[2..].concat(), first, rest]);
+            assert_eq!((run.failed, run.events().len()), (failed, 1), "{len} bytes, cut behind {begun}");
+        }
+    }
+}
+
+#[test]
+fn a_long_line_at_the_end_of_a_piece_waits_for_the_next() {
+    for end in [&b"xx\n\n"[..], b"\xFFxx\n\n", b"\xC3", b"\xFF"] {
+        let body = [b"data: a\n\ndata: b\n\ndata: ", &[b'x'; 1_000][..], end, &[b'x'; 1_000]].concat();
+        for cut in [body.len(), 500, 1_026, 1_027] {
+            let pieces = [&body[..cut], &body[cut..]];
+            assert_eq!(run(usize::MAX, &pieces), reference(&body), "{} cut at {cut}", end.escape_ascii());
+        }
+    }
+}
+
 /// Longer than what is checked for UTF-8 at once, with all that can go wrong at a border of it.
 #[test]
 fn a_long_piece_gives_what_its_parts_give() {

@@ -44,7 +44,8 @@ fn lines_end_as_configured_and_never_in_a_lone_cr() {
 fn a_frame_written_to_a_buffer_is_the_frame_that_is_shared() {
     let mut out = b"before".to_vec();
     let mut expected = out.clone();
-    for data in [None, Some(""), Some("a"), Some("a\r\n\rb\n")] {
+    let long = "x".repeat(100);
+    for data in [None, Some(""), Some("a"), Some("a\r\n\rb\n"), Some(&*long)] {
         for text in [None, Some(""), Some("x")] {
             for line_end in [LineEnd::Lf, LineEnd::CrLf] {
                 let mut builder = Frame::builder().line_end(line_end);

@@ -1,9 +1,22 @@
 //! JSON-RPC messages: what is one, what it is taken for, and that its tokens stay as they came.
 
 use proptest::prelude::*;
-use sansio_sse::mcp::{Message, MessageError, MessageKind, error_body};
+use sansio_sse::mcp::{Body, Message, MessageError, MessageKind, error_body};
 
 use MessageKind::{Notification, Request, Response};
+
+#[test]
+fn a_body_is_shown_as_it_goes_over_the_wire() {
+    for (body, shown) in [
+        (r#"{"jsonrpc":"2.0","method":"a"}"#, r#"{"jsonrpc":"2.0","method":"a"}"#),
+        (
+            r#" [ {"jsonrpc":"2.0","method":"a"} , {"jsonrpc":"2.0","id":1,"result":{}} ]"#,
+            r#"[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","id":1,"result":{}}]"#,
+        ),
+    ] {
+        assert_eq!(Body::parse(body.as_bytes(), 2).unwrap().to_string(), shown);
+    }
+}
 
 #[test]
 fn what_a_message_is_follows_from_its_members() {

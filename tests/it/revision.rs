@@ -117,6 +117,18 @@ fn check_12_each_way_to_say_a_revision_has_its_outcome() {
 }
 
 #[test]
+fn a_revision_is_switched_on_and_off_however_often_it_is_said() {
+    for revision in Revision::ALL {
+        let one = Revisions::none().with(revision);
+        assert_eq!((one.with(revision), Revisions::all().with(revision)), (one, Revisions::all()));
+        assert_eq!(
+            (one.without(revision), Revisions::none().without(revision)),
+            (Revisions::none(), Revisions::none())
+        );
+    }
+}
+
+#[test]
 fn over_every_combination_nothing_is_served_that_is_not_spoken_or_not_said() {
     let dates = [None, Some("v9"), Some("")].into_iter().chain(Revision::ALL.map(|r| Some(r.as_str())));
     let dates: Vec<_> = dates.collect();

@@ -57,6 +57,20 @@ fn s10_the_first_keep_alive_follows_the_opening_however_little_may_wait() {
 }
 
 #[test]
+fn small_frames_lie_together_and_a_large_one_is_sent_from_where_it_is() {
+    let limit = |n: usize| NonZeroUsize::new(n).unwrap();
+    let mut stream = open(StreamConfig::builder().max_queued(limit(1_000), limit(1 << 20)));
+    for _ in 0..200 {
+        stream.push(at(0), Frame::message(&"x".repeat(990))).unwrap();
+    }
+    let lens: Vec<_> = pieces(&stream).iter().map(|piece| piece.len()).collect();
+    assert!(lens.len() <= 5 && lens.iter().all(|len| *len < 66 << 10), "{lens:?}");
+    let large = Frame::message(&"x".repeat(2_000));
+    stream.push(at(0), large.clone()).unwrap();
+    assert_eq!(pieces(&stream).last().unwrap().as_ptr(), large.as_bytes().as_ptr());
+}
+
+#[test]
 fn hurt_08_stalled_client_is_closed_at_the_deadline_and_not_before() {
     let mut stream = open(StreamConfig::builder().stall_after(Some(ms(250))));
     stream.push(at(0), Frame::message("x")).unwrap();
@@ -67,6 +81,18 @@ fn hurt_08_stalled_client_is_closed_at_the_deadline_and_not_before() {
     let close = closed(&stream);
     assert_eq!(close.reason, CloseReason::Stalled { for_: ms(250) });
     assert_eq!((close.manner, close.at, close.undelivered), (Manner::Abort, at(250), 1));
+}
+
+#[test]
+fn of_what_is_due_at_once_the_graver_is_named() {
+    let builder = StreamConfig::builder().keep_alive(KeepAlive::Comment(ms(100)));
+    let builder = builder.max_lifetime(Some(ms(100))).stall_after(Some(ms(60))).lag_after(Some(ms(60)));
+    let mut stream = open(builder);
+    assert_eq!(stream.deadline(), Some((at(100), Wake::Lifetime)), "and the silence ends then");
+    stream.push(at(10), Frame::message("x")).unwrap();
+    assert_eq!(stream.deadline(), Some((at(70), Wake::Stall)), "and the lag");
+    stream.handle_timeout(at(70));
+    assert_eq!(closed(&stream).reason, CloseReason::Stalled { for_: ms(60) });
 }
 
 #[test]
@@ -546,6 +572,13 @@ fn at(tick: u64) -> Tick {
 
 fn open(config: StreamConfigBuilder) -> EventStream {
     EventStream::new(at(0), Arc::new(config.build().unwrap()))
+}
+
+fn pieces(stream: &EventStream) -> Vec<&[u8]> {
+    match stream.poll() {
+        Step::Run { bytes, .. } => bytes.pieces().collect(),
+        Step::Closed(_) => Vec::new(),
+    }
 }
 
 fn offered(stream: &EventStream) -> usize {

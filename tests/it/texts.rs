@@ -9,8 +9,8 @@ use sansio_sse::mcp::{
     StreamableEnd, Unfit, VersionError, VersionFacts,
 };
 use sansio_sse::{
-    AccessError, Close, CloseReason, Disconnect, EventIdError, Field, FieldError, Frame, LastEventIdError,
-    Lost, Manner, PushError, Refused, ReplayError, SourceCloseReason, Tick, TooLarge,
+    AccessError, Close, CloseReason, Disconnect, EventError, EventIdError, Field, FieldError, Frame,
+    LastEventIdError, Lost, Manner, PushError, Refused, ReplayError, SourceCloseReason, Tick, TooLarge,
 };
 
 const MS: Duration = Duration::from_millis(1701);
@@ -71,6 +71,8 @@ fn errors_of_the_stream_are_half_a_line_each_and_name_their_numbers() {
     check(&fields.map(|field| FieldError::LineBreak { field, at: 1701 }));
     check(&fields.map(|field| FieldError::Nul { field, at: 1701 }));
     check(&[PushError::Full(Frame::priming()), PushError::Closed(Frame::priming())]);
+    let field = FieldError::Nul { field: Field::Id, at: 1701 };
+    check(&[EventError::Full, EventError::Closed, EventError::Field(field)]);
     check(&[ReplayError::OtherStream, ReplayError::NotIssued]);
     check(&[TooLarge::Event { limit: 1701 }, TooLarge::LastEventId { limit: 1701 }]);
     check(&[EventIdError]);

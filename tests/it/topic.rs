@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sansio_sse::{
-    CloseReason, EventId, EventStream, Frame, Framing, KeepAlive, LineEnd, PushError, ReplayError, Step,
-    StreamConfig, Tick, Topic, TopicConfig,
+    CloseReason, Disconnect, EventId, EventStream, Frame, Framing, KeepAlive, LineEnd, PushError,
+    ReplayError, SpinGuard, Step, StreamConfig, Tick, Topic, TopicConfig,
 };
 
 const TOPIC: u64 = 0x2a;
@@ -119,6 +119,24 @@ fn a_reader_takes_up_where_it_left() {
 }
 
 #[test]
+fn in_chunks_a_reader_takes_up_in_the_middle_of_a_piece() {
+    let mut topic = Topic::new(TOPIC, TopicConfig::default());
+    publish(&mut topic, 1..=9, |n| n);
+    let chunk = |n| format!("{:x}\r\n{}\r\n", expected(n).len(), expected(n));
+    for last in 0..=9 {
+        let mut stream = stream(Framing::Chunked);
+        stream.follow(at(20), &topic, Some(id(last))).unwrap();
+        let rest: String = (last + 1..=9).map(chunk).collect();
+        assert_eq!(drain(at(20), &mut stream, &mut topic), rest.into_bytes(), "behind {last}");
+        let mut lost = self::stream(Framing::Chunked);
+        lost.follow(at(20), &topic, Some(id(last))).unwrap();
+        assert!(lost.fill(at(20), &mut topic));
+        lost.handle_disconnect(at(20), Disconnect::Reset);
+        assert_eq!(lost.closed().map(|close| close.undelivered as u64), Some(9 - last));
+    }
+}
+
+#[test]
 fn who_falls_off_the_end_of_the_log_lags_and_comes_back() {
     let mut topic = Topic::new(TOPIC, limits(8, 1 << 20));
     let mut slow = stream(Framing::Raw);
@@ -200,6 +218,63 @@ fn limits_hold_and_the_newest_frame_stays() {
 }
 
 #[test]
+fn a_log_knows_its_name_and_what_it_holds_to_the_byte() {
+    let chunk = |n: u64| format!("{:x}\r\n{}\r\n", expected(n).len(), expected(n)).len();
+    let mut topic = Topic::new(TOPIC, limits(8, 1 << 20));
+    assert_eq!((topic.id(), topic.frames(), topic.bytes()), (TOPIC, 0, 0));
+    for n in 1..=30 {
+        topic.publish(at(0), &frame(n));
+        let held = topic.oldest_id().seq..=n;
+        assert_eq!((topic.id(), topic.frames() as u64), (TOPIC, n + 1 - held.start()));
+        assert_eq!(topic.bytes(), held.map(chunk).sum::<usize>(), "after {n}");
+    }
+}
+
+#[test]
+fn a_log_is_full_at_its_limit_in_bytes_and_not_before() {
+    let mut measure = Topic::new(TOPIC, TopicConfig::default());
+    publish(&mut measure, 1..=9, |_| 0);
+    for (short, oldest) in [(0, 1), (1, 2)] {
+        let mut topic = Topic::new(TOPIC, limits(1_000, measure.bytes() - short));
+        publish(&mut topic, 1..=9, |_| 0);
+        assert_eq!(topic.oldest_id(), id(oldest), "{short} bytes short");
+    }
+}
+
+#[test]
+fn about_an_eighth_of_the_limit_in_bytes_goes_at_a_time() {
+    const BYTES: usize = 64 * 1024;
+    let mut topic = Topic::new(TOPIC, limits(10_000, BYTES));
+    let event = Frame::message(&"x".repeat(1_000));
+    let mut gone = 0;
+    for _ in 0..1_000 {
+        let before = topic.frames();
+        topic.publish(at(0), &event);
+        if topic.frames() <= before {
+            gone += 1;
+            assert!(before - topic.frames() >= 6 && topic.bytes() > BYTES / 8 * 7 - 2_000, "{before} before");
+        }
+    }
+    assert!(gone > 100, "{gone} times");
+}
+
+#[test]
+fn a_piece_ends_where_the_longest_id_and_chunk_would_not_fit_any_more() {
+    let longest = "ffffffffffffffff\r\nid: ffffffffffffffff.18446744073709551615\r\n\r\n".len();
+    let chunk = format!("{:x}\r\n{}\r\n", expected(1).len(), expected(1)).len();
+    let two = chunk + longest + frame(2).as_bytes().len();
+    for (eighth, oldest) in [(two, 3), (two - 1, 2)] {
+        let mut topic = Topic::new(TOPIC, limits(1_000, 8 * eighth));
+        let mut n = 0;
+        while topic.oldest_id() == id(1) {
+            n += 1;
+            topic.publish(at(0), &frame(n));
+        }
+        assert_eq!(topic.oldest_id(), id(oldest), "an eighth is {eighth} bytes");
+    }
+}
+
+#[test]
 fn a_stream_that_finishes_says_first_what_its_topic_has() {
     let mut topic = Topic::new(TOPIC, TopicConfig::default());
     let mut stream = stream(Framing::Chunked);
@@ -215,6 +290,73 @@ fn a_stream_that_finishes_says_first_what_its_topic_has() {
     topic.publish(at(3), &frame(3));
     assert!(stream.fill(at(3), &mut topic));
     assert_eq!(offered(&stream), b"", "nothing behind its end");
+}
+
+#[test]
+fn a_stream_takes_no_more_from_its_topic_than_one_write_is_likely_to_take() {
+    // Looked at after each frame, the log gives each by itself.
+    let mut topic = Topic::new(TOPIC, TopicConfig::default());
+    let mut stream = stream(Framing::Chunked);
+    stream.follow(at(0), &topic, None).unwrap();
+    for n in 1..=40 {
+        topic.publish(at(0), &frame(n));
+        let was_all = stream.fill(at(0), &mut topic);
+        assert_eq!((was_all, pieces(&stream)), (n < 32, usize::try_from(n.min(32)).unwrap()));
+    }
+    // And few large ones are as much.
+    let mut stream = self::stream(Framing::Chunked);
+    stream.follow(at(0), &topic, None).unwrap();
+    for _ in 0..10 {
+        topic.publish(at(0), &Frame::message(&"x".repeat(30_000)));
+    }
+    assert!(!stream.fill(at(0), &mut topic));
+    assert!((64 << 10..128 << 10).contains(&offered_len(&stream)), "{}", offered_len(&stream));
+}
+
+#[test]
+fn s24_the_guard_that_counts_every_frame_counts_those_of_a_topic() {
+    let (gap, in_a_row) = (Duration::from_millis(10), 3.try_into().unwrap());
+    let guard = SpinGuard::EveryFrame { gap, in_a_row, window: None };
+    let config = Arc::new(StreamConfig::builder().spin_guard(guard).build().unwrap());
+    for framing in [Framing::Raw, Framing::Chunked] {
+        let mut topic = Topic::new(TOPIC, TopicConfig::default());
+        let mut stream = EventStream::with_head(at(0), Arc::clone(&config), Box::default(), framing);
+        stream.follow(at(0), &topic, None).unwrap();
+        publish(&mut topic, 1..=5, |_| 1);
+        stream.fill(at(1), &mut topic);
+        for n in 1..=3 {
+            assert!(stream.is_open(), "{framing:?}: three in a row are too many");
+            let one = offered(&stream);
+            let frame = expected(n);
+            let chunk = format!("{:x}\r\n{frame}\r\n", frame.len());
+            assert_eq!(
+                one,
+                if framing == Framing::Raw { frame } else { chunk }.into_bytes(),
+                "one at a time"
+            );
+            stream.handle_wrote(at(1), one.len());
+        }
+        let reason = stream.closed().map(|close| close.reason);
+        assert_eq!(reason, Some(CloseReason::RapidFrames { frames: 3 }), "{framing:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_let_go_finishes_unless_it_follows_a_topic() {
+    let mut alone = stream(Framing::Raw);
+    alone.push(at(0), frame(1)).unwrap();
+    alone.let_go(at(0));
+    assert!(!alone.is_open());
+    alone.handle_wrote(at(0), frame(1).as_bytes().len());
+    assert_eq!(alone.closed().map(|close| close.reason), Some(CloseReason::Finished));
+
+    let mut topic = Topic::new(TOPIC, TopicConfig::default());
+    let mut follows = stream(Framing::Raw);
+    follows.follow(at(0), &topic, None).unwrap();
+    follows.let_go(at(0));
+    publish(&mut topic, 1..=1, |_| 0);
+    assert_eq!(drain(at(0), &mut follows, &mut topic), expected(1).into_bytes());
+    assert!(follows.is_open());
 }
 
 #[test]

@@ -195,6 +195,8 @@ fn check_06_an_authentication_hook_is_asked_with_the_requests_facts() {
         }
     }
     assert!(Refusal::unauthorized("Bearer\r\nX: y").is_err());
+    assert_eq!(Refusal::unauthorized("Bearer").unwrap().to_string(), "credentials are required");
+    assert_eq!(Refusal::forbidden().to_string(), "not allowed");
     assert_eq!(Refusal::insufficient("Bearer error=\"insufficient_scope\"").unwrap().status(), 403);
 }
 

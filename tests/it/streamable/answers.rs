@@ -1,13 +1,14 @@
 //! How requests are answered: by a whole response or a stream, each thing said in one place.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sansio_sse::http1::{HeadLimits, RequestHead};
 use sansio_sse::mcp::{
-    Answer, AnswerMode, BodyDecision, HeadDecision, NotSent, Principal, Streamable, StreamableConfig,
-    StreamableEvent, StreamableLimits, Unfit,
+    Answer, AnswerMode, BodyDecision, ExchangeId, HeadDecision, NotSent, Principal, Streamable,
+    StreamableConfig, StreamableEvent, StreamableLimits, Unfit,
 };
-use sansio_sse::{AccessRules, Step, Tick};
+use sansio_sse::{AccessRules, Disconnect, EventStream, Step, StreamConfig, Tick};
 
 use super::bench::{Bench, events, json, note, request, response, said};
 
@@ -265,6 +266,58 @@ fn hurt_03_hurt_20_a_full_stream_refuses_and_tells_when_there_is_room_and_its_re
 }
 
 #[test]
+fn a_stream_is_filled_again_as_long_as_more_waits_than_it_has_room_for() {
+    let two = 2.try_into().unwrap();
+    let stream = StreamConfig::builder().max_queued(two, (1 << 20).try_into().unwrap()).build().unwrap();
+    let config = StreamableConfig { stream: Arc::new(stream), ..StreamableConfig::default() };
+    let mut bench = Bench::new(config);
+    let session = bench.open("2025-06-18");
+    let (own, mut stream) = late_stream(&mut bench, &session);
+    for n in 0..5 {
+        bench.endpoint.send(bench.now, &session.parse().unwrap(), note(n)).unwrap();
+    }
+    let rounds = [0; 4].map(|_| {
+        let again = bench.endpoint.fill(bench.now, own, &mut stream).again;
+        (again, said(&written(bench.now, &mut stream)).len())
+    });
+    assert_eq!(rounds, [(true, 2), (true, 2), (false, 1), (false, 0)]);
+}
+
+#[test]
+fn hurt_12_a_newer_stream_begins_once_the_older_is_let_go_or_lost_and_never_for_who_has_left() {
+    for how in ["filled", "lost", "left"] {
+        let mut bench = Bench::new(StreamableConfig::default());
+        let session = bench.open("2025-06-18");
+        let (first, mut stream) = late_stream(&mut bench, &session);
+        let second = bench.ask_late("GET /mcp", &format!("Mcp-Session-Id: {session}\r\n"));
+        assert!(bench.endpoint.answer(bench.now, second).is_none(), "the older one has its socket yet");
+        let (speaks, mut stream) = match how {
+            "left" => {
+                bench.endpoint.handle_gone(bench.now, second);
+                let _ = bench.endpoint.fill(bench.now, first, &mut stream);
+                (first, stream)
+            }
+            how => {
+                if how == "filled" {
+                    let _ = bench.endpoint.fill(bench.now, first, &mut stream);
+                } else {
+                    stream.handle_disconnect(bench.now, Disconnect::Reset);
+                    bench.endpoint.handle_closed(bench.now, first, stream.closed().unwrap());
+                }
+                let Some(Answer::Stream(newer)) = bench.endpoint.answer(bench.now, second) else {
+                    panic!("{how}: it waits for nobody");
+                };
+                (second, newer)
+            }
+        };
+        bench.endpoint.send(bench.now, &session.parse().unwrap(), note(1)).unwrap();
+        assert!(!bench.endpoint.fill(bench.now, speaks, &mut stream).again);
+        assert_eq!(said(&written(bench.now, &mut stream)), ["1"], "{how}");
+        assert!(stream.is_open());
+    }
+}
+
+#[test]
 fn a_request_that_is_let_go_leaves_nothing_behind() {
     for said_something in [false, true] {
         let mut bench = Bench::new(StreamableConfig::default());
@@ -312,4 +365,23 @@ fn a_longest_response_ends_early_and_says_when_to_come_again() {
         );
         bench.respond(call, &response(1));
     }
+}
+
+// ---- helpers ----
+
+/// A `GET` whose events the test sees to by itself.
+fn late_stream(bench: &mut Bench, session: &str) -> (ExchangeId, Box<EventStream>) {
+    let own = bench.ask_late("GET /mcp", &format!("Mcp-Session-Id: {session}\r\n"));
+    match bench.endpoint.answer(bench.now, own) {
+        Some(Answer::Stream(stream)) => (own, stream),
+        answer => panic!("{answer:?}"),
+    }
+}
+
+/// All that is offered; the socket takes it.
+fn written(now: Tick, stream: &mut EventStream) -> String {
+    let Step::Run { bytes, .. } = stream.poll() else { return String::new() };
+    let all: Vec<u8> = bytes.pieces().flatten().copied().collect();
+    stream.handle_wrote(now, all.len());
+    String::from_utf8(all).unwrap()
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sansio_sse::mcp::{AnswerMode, GapAnswer, NotSent, StreamableConfig, StreamableEvent, StreamableLimits};
+use sansio_sse::Step;
+use sansio_sse::mcp::{
+    Answer, AnswerMode, GapAnswer, NotSent, StreamableConfig, StreamableEvent, StreamableLimits,
+};
 
 use super::bench::{Bench, Got, events, note, request, response, said};
 
@@ -252,6 +255,76 @@ fn a_stream_that_nobody_reads_fills_up_and_is_emptied_by_age() {
     bench.cut(own);
     let gone = format!("{}.1", own_stream(&mut bench, &session));
     assert_eq!(bench.get(&session, V11, &gone).whole().outcome(), "400 -32600");
+}
+
+#[test]
+fn what_is_kept_goes_in_its_turn_each_at_its_own_age() {
+    let n = |n: usize| n.try_into().unwrap();
+    let limits = StreamableLimits { replay_frames: n(2), max_batch: n(1), ..StreamableLimits::default() };
+    let mut bench = Bench::new(StreamableConfig { limits, ..StreamableConfig::default() });
+    let session = bench.open("2025-06-18");
+    let own = bench.get(&session, "", "").exchange();
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        bench.send(&session, n);
+        ids.extend(events(&bench.body(own)).into_iter().map(|(id, _)| id));
+        bench.wait(1_000);
+    }
+    bench.cut(own);
+    // Three are held, the oldest of which was said at three seconds.
+    bench.wait(296_999);
+    assert_eq!(bench.endpoint.deadline(), Some(bench.now + Duration::from_millis(1)));
+    let resumed = bench.get(&session, "", &ids[2]).exchange();
+    assert_eq!(said(&bench.body(resumed)), ["3", "4", "5"]);
+    bench.cut(resumed);
+    bench.wait(1);
+    assert_eq!(bench.get(&session, "", &ids[2]).whole().outcome(), "400 -32600");
+    let resumed = bench.get(&session, "", &ids[3]).exchange();
+    assert_eq!(said(&bench.body(resumed)), ["4", "5"]);
+}
+
+#[test]
+fn i2_what_a_response_has_yet_to_read_outlives_its_age() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open("2025-06-18");
+    let own = bench.ask_late("GET /mcp", &format!("Mcp-Session-Id: {session}\r\n"));
+    for n in 0..3 {
+        bench.endpoint.send(bench.now, &session.parse().unwrap(), note(n)).unwrap();
+    }
+    bench.now = bench.now + Duration::from_secs(300);
+    bench.endpoint.handle_timeout(bench.now);
+    assert!(bench.endpoint.deadline().is_some_and(|at| at > bench.now), "it is looked at again later");
+    let Some(Answer::Stream(mut stream)) = bench.endpoint.answer(bench.now, own) else { panic!() };
+    assert!(!bench.endpoint.fill(bench.now, own, &mut stream).again);
+    let Step::Run { bytes, .. } = stream.poll() else { panic!("open") };
+    let text: Vec<u8> = bytes.pieces().flatten().copied().collect();
+    assert_eq!(said(std::str::from_utf8(&text).unwrap()), ["0", "1", "2"]);
+}
+
+#[test]
+fn a_stream_that_age_has_emptied_goes_on() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open("2025-06-18");
+    bench.send(&session, 0);
+    bench.wait(300_000);
+    let expired = StreamableEvent::Expired { session: session.parse().unwrap(), events: 1 };
+    assert_eq!(bench.drain(), [expired]);
+    bench.send(&session, 1);
+    let own = bench.get(&session, "", "").exchange();
+    assert_eq!(said(&bench.body(own)), ["1"]);
+}
+
+#[test]
+fn a_stream_that_begins_anew_has_its_beginning_said_once() {
+    let mut bench = Bench::new(StreamableConfig { gaps: GapAnswer::Reset, ..StreamableConfig::default() });
+    let session = bench.open(V11);
+    let own = bench.get(&session, V11, "").exchange();
+    (0..3).for_each(|n| bench.send(&session, n));
+    let first = bench.body(own);
+    assert_eq!(said(&first), ["", "0", "1", "2"]);
+    bench.cut(own);
+    let again = bench.get(&session, V11, "7").exchange();
+    assert_eq!(events(&bench.body(again)), events(&first)[1..], "each event has an id to come back from");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sansio_sse::mcp::{
-    NotSent, Revision, Revisions, SecondGet, StreamableConfig, StreamableEnd, StreamableEvent,
+    AnswerMode, NotSent, Revision, Revisions, SecondGet, StreamableConfig, StreamableEnd, StreamableEvent,
     StreamableLimits,
 };
 
@@ -107,6 +107,41 @@ fn check_12_a_session_speaks_what_was_agreed_on_and_its_headers_name_what_is_spo
     assert_eq!(bench.post("", "", &request(1)).whole().outcome(), "400 -32020");
     assert_eq!(bench.get("", "", "").whole().status, 405);
     assert_eq!(bench.delete("").status, 405);
+}
+
+#[test]
+fn check_12_a_revision_that_is_not_spoken_or_has_no_sessions_is_none_that_was_agreed_on() {
+    let revisions = Revisions::all().without(Revision::V2025_06_18);
+    for agreed in ["2025-06-18", "2026-07-28", "2099-01-01"] {
+        let mut bench = Bench::new(StreamableConfig { revisions, ..StreamableConfig::default() });
+        bench.post("", "", &initialize(V11)).exchange();
+        let session = bench.endpoint.sessions().next().unwrap().to_string();
+        let call = bench.take(&session).call.unwrap();
+        let response = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{{"protocolVersion":"{agreed}"}}}}"#);
+        bench.respond(call, &response);
+        bench.post(&session, V11, &request(1)).exchange();
+        assert_eq!(bench.take(&session).revision, Revision::V2025_11_25, "{agreed}: the header tells");
+    }
+}
+
+#[test]
+fn check_10_what_was_said_before_the_end_is_read_and_what_nobody_reads_goes_at_once() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open("2025-06-18");
+    let (streaming, call) = bench.call(&session, "2025-06-18", 1);
+    bench.say(call, 0);
+    bench.read(streaming);
+    let (waiting, _) = bench.call(&session, "2025-06-18", 2);
+    for n in 1..4 {
+        bench.endpoint.send_for(bench.now, call, note(n)).unwrap();
+    }
+    bench.endpoint.end_session(bench.now, &session.parse().unwrap());
+    assert_eq!(bench.endpoint.load(), (0, 2, 1), "two answers are due, and one has a stream");
+    bench.run();
+    assert_eq!(said(&bench.body(streaming)), ["1", "2", "3"]);
+    assert!(bench.closed(streaming).is_some());
+    assert_eq!(bench.whole(waiting).unwrap().status, 404);
+    assert_eq!((bench.endpoint.load(), bench.endpoint.deadline()), ((0, 0, 0), None));
 }
 
 #[test]
@@ -223,6 +258,59 @@ fn a_held_post_is_given_up_at_ten_seconds_or_forgotten_with_its_client() {
     assert_eq!(bench.take(&session).message, note(0));
     assert_eq!(bench.try_take(&session), None, "what was given up is never delivered");
     assert_eq!(bench.endpoint.load(), (0, 0, 1));
+}
+
+#[test]
+fn a_session_that_is_being_opened_outlives_a_post_that_found_no_room() {
+    let limits = StreamableLimits { max_messages: 1.try_into().unwrap(), ..StreamableLimits::default() };
+    let answers = AnswerMode::Json;
+    let mut bench = Bench::new(StreamableConfig { limits, answers, ..StreamableConfig::default() });
+    let opening = bench.post("", "", &initialize(V11)).exchange();
+    let session = bench.endpoint.sessions().next().unwrap().to_string();
+    let held = bench.post(&session, V11, note(1).as_str()).exchange();
+    bench.wait(10_000);
+    assert_eq!((bench.whole(held).unwrap().status, bench.endpoint.sessions().count()), (503, 1));
+    let call = bench.take(&session).call.unwrap();
+    bench.respond(call, r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25"}}"#);
+    assert_eq!(bench.whole(opening).unwrap().header("Mcp-Session-Id"), Some(session.as_str()));
+}
+
+#[test]
+fn who_leaves_while_a_post_is_held_takes_no_other_along() {
+    let limits = StreamableLimits { max_messages: 1.try_into().unwrap(), ..StreamableLimits::default() };
+    let mut bench = Bench::new(StreamableConfig { limits, ..StreamableConfig::default() });
+    let session = bench.open(V11);
+    bench.post(&session, V11, note(0).as_str()).whole();
+    let left = bench.post(&session, V11, &request(1)).exchange();
+    bench.post(&session, V11, &request(2)).exchange();
+    bench.gone(left);
+    assert_eq!(bench.take(&session).message, note(0));
+    assert_eq!(bench.take(&session).message, json(&request(2)));
+    assert_eq!(bench.try_take(&session), None);
+}
+
+#[test]
+fn hurt_20_the_queue_is_bounded_to_the_byte_and_who_is_held_is_not_overtaken() {
+    let n = |n: usize| n.try_into().unwrap();
+    let one = note(0).as_str().len();
+    for (short, fit) in [(0, 3), (1, 2)] {
+        let limits =
+            StreamableLimits { max_bytes: n(3 * one - short), max_held: n(1), ..StreamableLimits::default() };
+        let mut bench = Bench::new(StreamableConfig { limits, ..StreamableConfig::default() });
+        let session = bench.open(V11);
+        for k in 0..fit {
+            assert_eq!(bench.post(&session, V11, note(k).as_str()).whole().status, 202, "{k}");
+        }
+        for _ in 0..3 {
+            let held = bench.post(&session, V11, note(fit).as_str()).exchange();
+            bench.take(&session);
+            assert_eq!(bench.whole(held).unwrap().status, 202);
+        }
+        bench.take(&session);
+        // There is room for a small one, and a large one is before it.
+        bench.post(&session, V11, &large(one + 1)).exchange();
+        assert_eq!(bench.post(&session, V11, note(9).as_str()).whole().status, 503);
+    }
 }
 
 #[test]
@@ -344,6 +432,8 @@ fn settings_out_of_their_range_are_named() {
         assert_eq!(config.check().unwrap_err().setting(), setting);
     }
     assert_eq!(default().check(), Ok(()));
+    let least = StreamableConfig { poll_retry: Duration::from_millis(1), ..default() };
+    assert_eq!(least.check(), Ok(()), "a client's time has milliseconds");
 }
 
 #[test]
@@ -361,4 +451,11 @@ fn a_session_that_ends_while_a_get_waits_for_its_turn_answers_both() {
     assert!(bench.closed(first).is_some());
     assert_eq!(bench.whole(second).unwrap().status, 404);
     assert_eq!((bench.endpoint.load(), bench.endpoint.deadline()), ((0, 0, 0), None));
+}
+
+// ---- helpers ----
+
+/// A notification of that many bytes more than an empty one.
+fn large(more: usize) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"n","params":["{}"]}}"#, "x".repeat(more))
 }

@@ -2,7 +2,7 @@
 
 use sansio_sse::mcp::{
     AnswerMode, CallId, ExchangeId, NotSent, Offer, Principal, StreamableConfig, StreamableEvent,
-    StreamableLimits, Unfit,
+    StreamableLimits, Unfit, decode_mirrored,
 };
 
 use super::bench::{BOTH, Bench, Got, JSON, initialize, json, note, response, said};
@@ -160,6 +160,44 @@ fn headers_that_repeat_arguments_reach_the_application_decoded() {
     assert_eq!(mirrored.len(), expected.len());
     for ((name, value), (expected, decoded)) in mirrored.iter().zip(expected) {
         assert_eq!((name.as_str(), value.as_deref()), (expected, decoded));
+    }
+}
+
+#[test]
+fn a_mirrored_value_has_one_spelling_in_base64_with_every_digit() {
+    for (header, value) in [
+        ("=?base64?Pz8/Pj4+?=", Some("???>>>")),
+        ("=?base64?AAECZ3p7QVpheg==?=", Some("\0\u{1}\u{2}gz{AZaz")),
+        ("=?base64??=", Some("")),
+        ("=?base64?YQ==?=", Some("a")),
+        ("=?base64?YR==?=", None),
+        ("=?base64?YQ=?=", None),
+        ("=?base64?Y===?=", None),
+        ("=?base64?====?=", None),
+        ("=?base64?YWI=?=", Some("ab")),
+        ("=?base64?YWJ=?=", None),
+    ] {
+        assert_eq!(decode_mirrored(header.as_bytes()).as_deref(), value, "{header}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_stream_without_ids_is_bounded_to_the_byte() {
+    let one = format!("event: message\ndata: {}\n\n", note(0)).len();
+    for (bytes, fit) in [(3 * one, 3), (3 * one - 1, 2), (1, 1)] {
+        let limits =
+            StreamableLimits { replay_bytes: bytes.try_into().unwrap(), ..StreamableLimits::default() };
+        let mut bench = Bench::new(StreamableConfig { limits, ..StreamableConfig::default() });
+        let (exchange, call) = call(&mut bench, "tools/list", "");
+        bench.say(call, 0);
+        assert_eq!(said(&bench.body(exchange)), ["0"]);
+        for _ in 0..3 {
+            let accepted =
+                (1..9).take_while(|n| bench.endpoint.send_for(bench.now, call, note(*n)).is_ok()).count();
+            assert_eq!(accepted, fit, "within {bytes} bytes");
+            bench.run();
+            assert_eq!(said(&bench.body(exchange)).len(), fit);
+        }
     }
 }
 
