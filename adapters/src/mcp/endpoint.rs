@@ -362,7 +362,7 @@ impl Endpoint {
 
     /// Says a message of an application that knows messages alone, if there is room for it where it goes.
     pub(super) fn relay(&self, session: &SessionId, message: Message) -> Result<(), NotSent> {
-        let (said, waiting) = self.run(|inner, now| {
+        let (said, _, waiting) = self.run(|inner, now| {
             inner.relay(session, message, |machine, message| machine.relay(now, session, message))
         });
         waiting.into_iter().for_each(Waker::wake);
@@ -378,9 +378,8 @@ impl Endpoint {
     ) -> Poll<Result<(), NotSent>> {
         let Some(said) = message.take() else { return Poll::Pending };
         let (said, waiting) = self.run(|inner, now| {
-            let outlet = inner.machine.outlet(session, &said);
             let relay = |machine: &mut Streamable, said| machine.relay_or_drop(now, session, said);
-            let (said, waiting) = inner.relay(session, said, relay);
+            let (said, outlet, waiting) = inner.relay(session, said, relay);
             let said = match (said, outlet) {
                 (Err(NotSent::Full(back)), Some(outlet)) => {
                     *message = Some(back);
@@ -480,21 +479,21 @@ impl Endpoint {
 }
 
 impl Inner {
-    /// Lets the machine say a message of an application that knows messages alone; besides, who waits in vain once it
-    /// is said.
+    /// Lets the machine say a message of an application that knows messages alone; besides, where it goes, and who waits
+    /// in vain once it is said.
     fn relay<R>(
         &mut self,
         session: &SessionId,
         message: Message,
         relay: impl FnOnce(&mut Streamable, Message) -> R,
-    ) -> (R, Vec<Waker>) {
+    ) -> (R, Option<Outlet>, Vec<Waker>) {
         let outlet = self.machine.outlet(session, &message);
         let said = relay(&mut self.machine, message);
         let waiting = match outlet {
             Some(Outlet::Call(call)) => self.forget_if_over(call, session),
             _ => Vec::new(),
         };
-        (said, waiting)
+        (said, outlet, waiting)
     }
 
     fn forget_if_over(&mut self, call: CallId, session: &SessionId) -> Vec<Waker> {

@@ -72,10 +72,15 @@ impl Streamable {
     /// # Errors
     /// [`NotSent`] with the message; [`NotSent::Gone`] for a response that nobody waits for.
     pub fn relay(&mut self, now: Tick, session: &SessionId, message: Message) -> Result<(), NotSent> {
-        match (self.outlet(session, &message), message.kind()) {
-            (Some(Outlet::Call(call)), MessageKind::Response) => self.respond(now, call, message),
-            (Some(Outlet::Call(call)), _) => self.send_for(now, call, message),
-            (Some(Outlet::Session(session)), _) => self.send(now, &session, message),
+        let outlet = self.outlet(session, &message);
+        self.say(now, outlet.as_ref(), message)
+    }
+
+    fn say(&mut self, now: Tick, outlet: Option<&Outlet>, message: Message) -> Result<(), NotSent> {
+        match (outlet, message.kind()) {
+            (Some(Outlet::Call(call)), MessageKind::Response) => self.respond(now, *call, message),
+            (Some(Outlet::Call(call)), _) => self.send_for(now, *call, message),
+            (Some(Outlet::Session(session)), _) => self.send(now, session, message),
             (None, _) => Err(NotSent::Gone(message)),
         }
     }
@@ -93,7 +98,7 @@ impl Streamable {
         message: Message,
     ) -> Result<Option<Message>, NotSent> {
         let outlet = self.outlet(session, &message);
-        match (self.relay(now, session, message), outlet) {
+        match (self.say(now, outlet.as_ref(), message), outlet) {
             (Err(NotSent::Full(dropped)), Some(outlet)) if !self.is_heard(&outlet) => {
                 if let (MessageKind::Response, Outlet::Call(call)) = (dropped.kind(), outlet) {
                     self.let_go(now, call);
