@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::ConfigError;
-use crate::http1::is_authority;
+use crate::http1::parse_authority;
 
 /// Which `Host` and `Origin` are let in.
 ///
@@ -42,24 +42,13 @@ struct Authority {
 
 impl Authority {
     fn parse(text: &str) -> Option<Authority> {
-        if !is_authority(text.as_bytes()) {
-            return None;
-        }
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port)),
-            Some(_) | None => (text, None),
-        };
-        // RFC 3986 §3.2.3: an empty port is as good as none.
-        let port = match port.filter(|port| !port.is_empty()) {
-            Some(port) => Some(port.parse().ok()?),
-            None => None,
-        };
-        (!host.is_empty()).then(|| Authority { host: host.to_ascii_lowercase(), port })
+        parse_authority(text.as_bytes())
+            .map(|(host, port)| Authority { host: host.to_ascii_lowercase(), port })
     }
 
-    /// Whether this rule covers `asked`.
-    fn covers(&self, asked: &Authority) -> bool {
-        self.host == asked.host && (self.port.is_none() || self.port == asked.port)
+    /// Whether this rule covers what a request asks for, in any letter case.
+    fn covers(&self, host: &str, port: Option<u16>) -> bool {
+        self.host.eq_ignore_ascii_case(host) && (self.port.is_none() || self.port == port)
     }
 }
 
@@ -166,8 +155,8 @@ impl AccessRules {
         mut origins: impl Iterator<Item = &'a [u8]>,
     ) -> Result<(), AccessError> {
         let authority = authority.filter(|authority| !authority.is_empty()).ok_or(AccessError::NoHost)?;
-        let asked = Authority::parse(authority).ok_or(AccessError::Host)?;
-        let listed = self.hosts.iter().any(|rule| rule.covers(&asked));
+        let (host, port) = parse_authority(authority.as_bytes()).ok_or(AccessError::Host)?;
+        let listed = self.hosts.iter().any(|rule| rule.covers(host, port));
         if !listed && !self.any_host {
             return Err(AccessError::Host);
         }
@@ -177,8 +166,8 @@ impl AccessRules {
         }
         let origin = core::str::from_utf8(origin).ok().and_then(Origin::parse).ok_or(AccessError::Origin)?;
         let same = listed
-            && origin.host == asked.host
-            && Some(origin.port) == asked.port.or_else(|| default_port(&origin.scheme));
+            && origin.host.eq_ignore_ascii_case(host)
+            && Some(origin.port) == port.or_else(|| default_port(&origin.scheme));
         if same || self.origins.contains(&origin) { Ok(()) } else { Err(AccessError::Origin) }
     }
 

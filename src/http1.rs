@@ -35,6 +35,7 @@
 //! address forms in `Host`, and HTTP/0.9. Routing (`403`, `404`, `405`, `415`, …) is not decided here.
 
 mod body;
+mod characters;
 mod config;
 mod connection;
 mod encode;
@@ -47,8 +48,9 @@ mod scan;
 pub use body::{BodyDecoder, BodyLength, BodyPart};
 pub use config::{ConnectionConfig, ConnectionConfigBuilder};
 pub use connection::{CommandError, Connection, ConnectionClose, ConnectionWake, Handover, Step};
+pub(crate) use encode::encode_stream_head;
 pub use encode::{Behind, HeaderError, RequestBuilder, Response, reason_phrase, stream_head};
 pub use error::HttpError;
-pub(crate) use head::is_authority;
 pub use head::{HeadLimits, RequestHead, Version};
+pub(crate) use head::{is_authority, parse_authority};
 pub use response::{ResponseEvent, ResponseHead, ResponseReader};

@@ -31,29 +31,26 @@ use crate::machine::Machine;
 use crate::mcp::Endpoint;
 use crate::registry::{Attached, Registry};
 use crate::runtime::{Runtime, Timer};
-use crate::shared::Shared;
+use crate::shared::{Shared, Socket};
 use crate::state::{Place, State};
-use crate::tasks::{Kind, Stop, TaskId};
+use crate::tasks::{Finishing, GoOn, Stop};
 use crate::{EventSender, Request, Session};
 
-/// Serves a connection to its end.
-///
-/// A stream goes on in a task of its own: what reads requests is far larger, and goes.
+/// Serves a connection until it closes, or a stream goes on with it.
 pub(crate) async fn serve<R: Runtime>(
-    state: &Arc<State>,
-    task: TaskId,
+    state: Arc<State>,
+    finishing: Arc<Finishing>,
     io: R::Io,
     peer: SocketAddr,
     admission: Admission,
     place: Place,
-) {
-    let mut http = Http::new(io, state.alarms.timer(), state);
-    let control = Arc::clone(&http.control);
-    state.tasks.on_finish(task, move || control.finish());
+) -> Option<GoOn> {
+    let state = &state;
+    let mut http = Http::new(io, state.alarms.timer(), state, finishing);
     let mut wanted: Option<Wanted> = None;
     loop {
         match http.next().await {
-            Point::Closed => return,
+            Point::Closed => return None,
             Point::Head(head) => {
                 let route = match admission {
                     Admission::Serve => state.service.routes.route(&head),
@@ -82,7 +79,7 @@ pub(crate) async fn serve<R: Runtime>(
                         http.respond(&cors(refusal));
                         continue;
                     }
-                    None => return,
+                    None => return None,
                 };
                 match route {
                     Route::Answer(_) => {}
@@ -97,17 +94,19 @@ pub(crate) async fn serve<R: Runtime>(
                     }
                     Route::OpenSession { last } => {
                         match open_session::<R>(state, &mut http, &head, last, principal) {
-                            Ok(opened) => return run_session::<R>(state, http, opened, peer, place),
+                            Ok(opened) => return run_session(state, http, opened, peer, place),
                             Err(response) => http.respond(&cors(response)),
                         }
                     }
-                    Route::Events(events) => return run_events::<R>(state, http, &head, events, place),
+                    Route::Events(events) => {
+                        return run_events::<R>(state, http, head, events, place);
+                    }
                     Route::Request(request) => {
                         wanted = Some(Wanted::Request(request, principal));
                         http.receive_body();
                     }
                     Route::Streamable(_) => {
-                        let Some(endpoint) = endpoint else { return }; // Not reached: the routes are of these.
+                        let endpoint = endpoint?; // It is there: the routes are of these.
                         let next = streamable::head(endpoint, &head, principal);
                         match next.settled(endpoint, &mut http).await {
                             Next::Respond(response) => {
@@ -119,9 +118,9 @@ pub(crate) async fn serve<R: Runtime>(
                                 http.receive_body();
                             }
                             Next::Stream(id, stream) => {
-                                return streamable::run::<R>(state, endpoint, http, id, *stream, place);
+                                return streamable::run(state, endpoint, http, id, *stream, place);
                             }
-                            Next::Wait(_) | Next::Gone => return,
+                            Next::Wait(_) | Next::Gone => return None,
                         }
                     }
                 }
@@ -140,15 +139,15 @@ pub(crate) async fn serve<R: Runtime>(
                                 http.respond(&response);
                             }
                             Next::Stream(id, stream) => {
-                                return streamable::run::<R>(state, &endpoint, http, id, *stream, place);
+                                return streamable::run(state, &endpoint, http, id, *stream, place);
                             }
-                            Next::ReceiveBody(_) | Next::Wait(_) | Next::Gone => return,
+                            Next::ReceiveBody(_) | Next::Wait(_) | Next::Gone => return None,
                         }
                         continue;
                     }
                     None => None, // Not reached: bodies are only asked for with one of these.
                 };
-                let Some(response) = response else { return };
+                let response = response?;
                 log(peer, &head, &response);
                 http.respond(&state.service.routes.with_cors(&head, response));
             }
@@ -206,7 +205,7 @@ where
     T: Timer,
 {
     let handler = state.service.on_request.get(request)?;
-    let request = Request { head: head.clone(), body, principal };
+    let request = Request { head: RequestHead::clone(head), body, principal };
     let mut answer = pin!(AssertUnwindSafe(async { handler(request).await }).catch_unwind());
     poll_fn(|cx| match answer.as_mut().poll(cx) {
         Poll::Ready(Ok(response)) => Poll::Ready(Some(response)),
@@ -313,24 +312,24 @@ fn start_handler<R: Runtime>(
     let session = Session::new(Arc::clone(&state.registry), id, Arc::clone(stream), principal);
     let Some(on_session) = &state.service.on_session else { return };
     let handler = on_session(session).instrument(span);
-    state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
+    state.tasks.spawn_handler::<R>(handler);
 }
 
-fn run_session<R: Runtime>(
+fn run_session<Io: Socket + 'static>(
     state: &Arc<State>,
-    http: Http<R::Io, ServerTimer>,
+    http: Http<Io, ServerTimer>,
     opened: Opened,
     peer: SocketAddr,
     place: Place,
-) {
+) -> Option<GoOn> {
     let Opened { attached, handover } = opened;
-    let Some(id) = attached.attachment.as_ref().map(|attachment| attachment.id().clone()) else { return };
+    let id = attached.attachment.as_ref()?.id().clone();
     let span = tracing::info_span!("session", %id, %peer);
     let speaking =
         Speaking { id, registry: Arc::clone(&state.registry), stream: Arc::clone(&attached.stream) };
     let driver = driver(http, Arc::clone(&attached.stream), attached.generation, &handover);
     let driver = driver.map(move |_| drop((attached, place))).instrument(span);
-    state.tasks.spawn_stream::<R>(Arc::new(speaking), driver);
+    Some(Box::new(|listed| listed.drive(Arc::new(speaking), driver)))
 }
 
 /// A session that has a response to speak on.
@@ -363,31 +362,32 @@ impl Stop for Shared<EventStream> {
 fn run_events<R: Runtime>(
     state: &Arc<State>,
     mut http: Http<R::Io, ServerTimer>,
-    head: &RequestHead,
+    head: Arc<RequestHead>,
     events: usize,
     place: Place,
-) {
-    let Some(on_events) = state.service.on_events.get(events) else { return };
-    let Some(handover) = http.hand_over() else { return };
-    let (response, framing) = state.service.routes.stream_head(head, StreamKind::Events);
+) -> Option<GoOn> {
+    let on_events = state.service.on_events.get(events)?;
+    let handover = http.hand_over()?;
+    let (response, framing) = state.service.routes.stream_head(&head, StreamKind::Events);
     let config = Arc::clone(&state.service.stream);
     let stream = EventStream::with_head(state.clock.now(), config, response, framing);
     let stream = Shared::new(state.clock, stream);
     let stop: Arc<Shared<EventStream>> = Arc::clone(&stream);
     let driver = driver(http, Arc::clone(&stream), 0, &handover);
+    drop(handover);
     // What it has to say at once goes out with the head; most have nothing to wait for, and need no task.
-    let mut handler = on_events(EventSender::new(stream), *handover.head);
+    let mut handler = on_events(EventSender::new(stream), Arc::unwrap_or_clone(head));
     let first = AssertUnwindSafe(&mut handler).catch_unwind().now_or_never();
     let driver = driver.map(move |close| {
         tracing::debug!(reason = %close.reason, undelivered = close.undelivered, "stream closed");
         drop(place);
     });
-    state.tasks.spawn_stream::<R>(stop, driver);
     match first {
-        None => state.tasks.spawn::<R, _>(Kind::Handler, |_| handler),
+        None => state.tasks.spawn_handler::<R>(handler),
         Some(Ok(())) => {}
         Some(Err(_panic)) => tracing::error!("the application has panicked over a stream; it finishes"),
     }
+    Some(Box::new(|listed| listed.drive(stop, driver)))
 }
 
 fn driver<M: Machine, Io, T>(

@@ -18,7 +18,7 @@ use crate::connection;
 use crate::runtime::{Alarm, Clock, Runtime};
 use crate::service::Service;
 use crate::state::State;
-use crate::tasks::{CONNECTED, CloseOnDrop, Kind};
+use crate::tasks::{CONNECTED, CloseOnDrop, Finishing, Kind};
 
 /// A stream that does not drain closes by itself; this is how much later it is dropped, if it should not have.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
@@ -210,10 +210,11 @@ async fn accept_loop<R: Runtime>(listener: &R::Listener, state: &Arc<State>) {
         match R::accept(listener).await {
             Ok((io, peer)) => {
                 let (admission, place) = state.enter();
-                state.tasks.spawn::<R, _>(Kind::Connection, |id| {
-                    let state = Arc::clone(state);
-                    async move { connection::serve::<R>(&state, id, io, peer, admission, place).await }
-                });
+                let (tasks, finishing) = (Arc::clone(&state.tasks), Arc::<Finishing>::default());
+                let state = Arc::clone(state);
+                let connection =
+                    connection::serve::<R>(state, Arc::clone(&finishing), io, peer, admission, place);
+                tasks.spawn_connection::<R>(finishing, connection);
             }
             Err(error) => {
                 let what = match error.kind() {

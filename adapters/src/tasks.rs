@@ -3,12 +3,14 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::FutureExt;
-use futures_util::future::{AbortHandle, Abortable};
-
+use futures_util::future::{AbortHandle, Abortable, Aborted};
+use futures_util::task::AtomicWaker;
 use slab::Slab;
 
 use crate::runtime::Runtime;
@@ -34,7 +36,7 @@ pub(crate) struct Tasks {
 
 #[derive(Default)]
 struct Inner {
-    live: Slab<Task>,
+    live: Slab<Control>,
     /// How many of each kind there are among them.
     counts: [usize; 3],
     finishing: bool,
@@ -42,33 +44,73 @@ struct Inner {
     waiting: Vec<Waker>,
 }
 
-struct Task {
-    kind: Kind,
-    control: Control,
-}
-
 /// How a task is asked to end.
 #[derive(Clone)]
 enum Control {
-    /// Like any future.
-    Future { abort: AbortHandle, finish: Option<Arc<dyn Fn() + Send + Sync>> },
-    /// As the stream that it drives.
+    Connection(AbortHandle, Arc<Finishing>),
     Stream(Arc<dyn Stop>),
+    /// It is not asked to finish: it does when what it works for has ended.
+    Handler(AbortHandle),
 }
 
 impl Control {
+    fn kind(&self) -> Kind {
+        match self {
+            Control::Connection(..) => Kind::Connection,
+            Control::Stream(_) => Kind::Stream,
+            Control::Handler(_) => Kind::Handler,
+        }
+    }
+
+    fn is_aborted(&self) -> bool {
+        match self {
+            Control::Connection(abort, _) | Control::Handler(abort) => abort.is_aborted(),
+            Control::Stream(_) => false,
+        }
+    }
+
+    /// Asks what all have been asked already.
+    fn catch_up(self, finishing: bool, aborting: bool) {
+        if aborting {
+            self.abort();
+        } else if finishing {
+            self.finish();
+        }
+    }
+
     fn finish(self) {
         match self {
-            Control::Future { finish, .. } => finish.iter().for_each(|finish| finish()),
+            Control::Connection(_, finishing) => finishing.ask(),
             Control::Stream(stream) => stream.finish(),
+            Control::Handler(_) => {}
         }
     }
 
     fn abort(self) {
         match self {
-            Control::Future { abort, .. } => abort.abort(),
+            Control::Connection(abort, _) | Control::Handler(abort) => abort.abort(),
             Control::Stream(stream) => stream.abort(),
         }
+    }
+}
+
+/// How a connection between requests is asked to finish.
+#[derive(Debug, Default)]
+pub(crate) struct Finishing {
+    asked: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Finishing {
+    fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether it has been asked to; wakes when it is.
+    pub(crate) fn poll_asked(&self, cx: &mut Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        self.asked.load(Ordering::Acquire)
     }
 }
 
@@ -87,22 +129,36 @@ impl fmt::Debug for Tasks {
     }
 }
 
-/// A task's name, by which it says how it is asked to finish.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TaskId(usize);
-
-/// Takes the task off the list, however it ends.
-struct Leave {
+/// A task's place on the list: however it ends, it leaves the list with this.
+pub(crate) struct Listed {
     tasks: Arc<Tasks>,
     id: usize,
 }
 
-impl Drop for Leave {
+impl Listed {
+    /// What a connection's task goes on with when a stream has its socket.
+    pub(crate) fn drive(
+        self,
+        stream: Arc<dyn Stop>,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) -> Chain {
+        self.tasks.change(self.id, Control::Stream(stream));
+        Chain::new(AssertUnwindSafe(driver).catch_unwind().map(move |end| {
+            if end.is_err() {
+                tracing::error!("a stream's driver has panicked; its connection is closed");
+            }
+            drop(self);
+            None
+        }))
+    }
+}
+
+impl Drop for Listed {
     fn drop(&mut self) {
         let mut inner = self.tasks.lock();
         let gone = inner.live.try_remove(self.id);
         if let Some(task) = &gone {
-            inner.counts[task.kind as usize] -= 1;
+            inner.counts[task.kind() as usize] -= 1;
         }
         let waiting = std::mem::take(&mut inner.waiting);
         drop(inner);
@@ -116,62 +172,64 @@ impl Tasks {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a future in a task of its own. A panic ends that task alone; its `Drop`s still run.
-    pub(crate) fn spawn<R: Runtime, Fut>(self: &Arc<Self>, kind: Kind, make: impl FnOnce(TaskId) -> Fut)
-    where
-        Fut: Future<Output = ()> + Send + 'static,
-    {
+    /// Runs the application's code in a task of its own. A panic ends that task alone; its `Drop`s still run.
+    pub(crate) fn spawn_handler<R: Runtime>(
+        self: &Arc<Self>,
+        handler: impl Future<Output = ()> + Send + 'static,
+    ) {
         let (abort, registration) = AbortHandle::new_pair();
-        let leave = self.enter(kind, Control::Future { abort, finish: None });
-        let future = AssertUnwindSafe(make(TaskId(leave.id))).catch_unwind();
+        let listed = self.enter(Control::Handler(abort));
+        let handler = AssertUnwindSafe(handler).catch_unwind();
         // No `async` block: it would hold the future twice.
-        R::spawn(Abortable::new(future, registration).map(move |end| {
+        R::spawn(Abortable::new(handler, registration).map(move |end| {
             if let Ok(Err(_panic)) = end {
-                tracing::error!("a task has panicked; its session or connection is closed");
+                tracing::error!("a handler has panicked; its session or stream ends");
             }
-            drop(leave);
+            drop(listed);
         }));
     }
 
-    /// Runs the driver of a stream in a task of its own.
-    pub(crate) fn spawn_stream<R: Runtime>(
+    /// Serves a connection in a task of its own. What reads its requests is large, and goes where a stream goes on
+    /// with the socket.
+    pub(crate) fn spawn_connection<R: Runtime>(
         self: &Arc<Self>,
-        stream: Arc<dyn Stop>,
-        driver: impl Future<Output = ()> + Send + 'static,
+        finishing: Arc<Finishing>,
+        connection: impl Future<Output = Option<GoOn>> + Send + 'static,
     ) {
-        let leave = self.enter(Kind::Stream, Control::Stream(stream));
-        R::spawn(AssertUnwindSafe(driver).catch_unwind().map(move |end| {
-            if end.is_err() {
-                tracing::error!("a stream's driver has panicked; its connection is closed");
+        let (abort, registration) = AbortHandle::new_pair();
+        let listed = self.enter(Control::Connection(abort, finishing));
+        let connection = AssertUnwindSafe(connection).catch_unwind();
+        R::spawn(Chain::new(Abortable::new(connection, registration).map(move |end| match end {
+            Ok(Ok(go_on)) => go_on.map(|go_on| go_on(listed)),
+            Ok(Err(_panic)) => {
+                tracing::error!("a connection's task has panicked; it is closed");
+                None
             }
-            drop(leave);
-        }));
+            Err(Aborted) => None,
+        })));
     }
 
     /// Puts a task on the list, and asks it at once what all have been asked already.
-    fn enter(self: &Arc<Self>, kind: Kind, control: Control) -> Leave {
+    fn enter(self: &Arc<Self>, control: Control) -> Listed {
         let mut inner = self.lock();
-        inner.counts[kind as usize] += 1;
+        inner.counts[control.kind() as usize] += 1;
+        let id = inner.live.insert(control.clone());
         let (finishing, closed) = (inner.finishing, inner.closed);
-        let id = inner.live.insert(Task { kind, control: control.clone() });
         drop(inner);
-        if closed {
-            control.abort();
-        } else if finishing {
-            control.finish();
-        }
-        Leave { tasks: Arc::clone(self), id }
+        control.catch_up(finishing, closed);
+        Listed { tasks: Arc::clone(self), id }
     }
 
-    /// Says how the task is asked to finish from now on; asks at once if all have been asked already.
-    pub(crate) fn on_finish(&self, id: TaskId, ask: impl Fn() + Send + Sync + 'static) {
+    /// A task goes on as one of another kind: what it has been asked, it has been asked as that.
+    fn change(&self, id: usize, control: Control) {
         let mut inner = self.lock();
-        if inner.finishing {
-            drop(inner);
-            ask();
-        } else if let Some(Task { control: Control::Future { finish, .. }, .. }) = inner.live.get_mut(id.0) {
-            *finish = Some(Arc::new(ask));
-        }
+        let Some(place) = inner.live.get_mut(id) else { return };
+        let before = std::mem::replace(place, control.clone());
+        inner.counts[before.kind() as usize] -= 1;
+        inner.counts[control.kind() as usize] += 1;
+        let (finishing, closed) = (inner.finishing, inner.closed);
+        drop(inner);
+        control.catch_up(finishing, closed || before.is_aborted());
     }
 
     /// Whether all have been asked to finish.
@@ -183,7 +241,7 @@ impl Tasks {
     pub(crate) fn finish(&self) {
         let mut inner = self.lock();
         inner.finishing = true;
-        let all: Vec<_> = inner.live.iter().map(|(_, task)| task.control.clone()).collect();
+        let all: Vec<_> = inner.live.iter().map(|(_, control)| control.clone()).collect();
         drop(inner);
         all.into_iter().for_each(Control::finish);
     }
@@ -192,10 +250,10 @@ impl Tasks {
     /// no client as if that were the end of its stream.
     pub(crate) fn abort(&self) {
         let inner = self.lock();
-        let all = inner.live.iter().map(|(_, task)| (task.kind == Kind::Handler, task.control.clone()));
-        let (handlers, others): (Vec<_>, Vec<_>) = all.partition(|(is_handler, _)| *is_handler);
+        let all = inner.live.iter().map(|(_, control)| control.clone());
+        let (handlers, others): (Vec<_>, Vec<_>) = all.partition(|control| control.kind() == Kind::Handler);
         drop(inner);
-        others.into_iter().chain(handlers).for_each(|(_, control)| control.abort());
+        others.into_iter().chain(handlers).for_each(Control::abort);
     }
 
     /// Ends all at once, and from now on each that is started as well.
@@ -220,6 +278,29 @@ impl Tasks {
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// How a connection's task goes on.
+pub(crate) type GoOn = Box<dyn FnOnce(Listed) -> Chain + Send>;
+
+/// A future that may have another one behind it. Each is freed before the next begins.
+pub(crate) struct Chain(Pin<Box<dyn Future<Output = Option<Chain>> + Send>>);
+
+impl Chain {
+    fn new(future: impl Future<Output = Option<Chain>> + Send + 'static) -> Chain {
+        Chain(Box::pin(future))
+    }
+}
+
+impl Future for Chain {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(next) = ready!(self.0.as_mut().poll(cx)) {
+            *self = next;
+        }
+        Poll::Ready(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`BodyDecoder`]: where a body ends, and its bytes without their framing.
 
 use super::HttpError;
+use super::characters::TOKEN;
 
 /// Bytes by which all chunk extensions of a body may exceed its data.
 const EXTENSION_BYTES: usize = 1024;
@@ -216,7 +217,7 @@ impl BodyDecoder {
             (State::TrailerStart, b'\r') => Ok(State::EndLf),
             (State::EndLf, b'\n') => Ok(State::Done),
             (State::TrailerName, b':') => self.trailer(State::TrailerValue),
-            (State::TrailerStart | State::TrailerName, _) if super::fields::is_token(&[byte]) => {
+            (State::TrailerStart | State::TrailerName, _) if TOKEN.has(byte) => {
                 self.trailer(State::TrailerName)
             }
             (State::TrailerValue, b'\r') => Ok(State::TrailerLf),

@@ -1,6 +1,5 @@
 //! [`Connection`]: the server's side of one socket, from accept to close.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
@@ -60,17 +59,17 @@ enum Phase {
     },
     /// A head is complete and the application decides.
     Decide {
-        head: Box<RequestHead>,
+        head: Arc<RequestHead>,
     },
     Body {
-        head: Box<RequestHead>,
+        head: Arc<RequestHead>,
         body: Vec<u8>,
         decoder: BodyDecoder,
         due: Tick,
     },
     /// Head and body are complete and the application works on the response.
     Ready {
-        head: Box<RequestHead>,
+        head: Arc<RequestHead>,
         body: Vec<u8>,
     },
     /// The response is being written.
@@ -364,7 +363,7 @@ impl Connection {
         match &mut self.phase {
             Phase::Head { scan, due, wake } => {
                 match scan.feed(input).and_then(|raw| raw.map(RequestHead::from_raw).transpose()) {
-                    Ok(Some(head)) => self.phase = Phase::Decide { head: Box::new(head) },
+                    Ok(Some(head)) => self.phase = Phase::Decide { head: Arc::new(head) },
                     Ok(None) => {
                         if *wake == ConnectionWake::Idle && scan.started() {
                             *wake = ConnectionWake::Head;
@@ -487,7 +486,7 @@ impl Connection {
         mem::replace(&mut self.phase, Phase::Closed(close))
     }
 
-    fn take_decide(&mut self) -> Result<Box<RequestHead>, CommandError> {
+    fn take_decide(&mut self) -> Result<Arc<RequestHead>, CommandError> {
         match self.take_phase() {
             Phase::Decide { head } => Ok(head),
             other => {

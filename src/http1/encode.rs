@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::fields::is_token;
+use super::characters::is_token;
 use super::head::{has_target_characters, is_authority};
+use super::scan::text_len;
 use super::{HttpError, RequestHead, Version};
 use crate::decimal::{self, DECIMAL_LEN};
 
@@ -192,10 +193,16 @@ pub fn stream_head(
     behind: Behind,
     headers: &[(&str, &str)],
 ) -> Result<Vec<u8>, HeaderError> {
+    headers.iter().try_for_each(|(name, value)| check_line(name, value.as_bytes()))?;
+    Ok(encode_stream_head(version, behind, headers))
+}
+
+/// As [`stream_head`], of headers that are known to be good.
+pub(crate) fn encode_stream_head(version: Version, behind: Behind, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     write_status_line(&mut out, 200);
     for (name, value) in headers {
-        push_line(&mut out, name, value.as_bytes())?;
+        write_line(&mut out, name, value.as_bytes());
     }
     match version {
         Version::Http10 => write_line(&mut out, "Connection", b"close"),
@@ -209,7 +216,7 @@ pub fn stream_head(
         }
     }
     out.extend_from_slice(b"\r\n");
-    Ok(out)
+    out
 }
 
 /// A request of the client's side, checked.
@@ -311,6 +318,13 @@ fn write_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// Writes a line whose parts come from the caller.
 fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), HeaderError> {
+    check_line(name, value)?;
+    write_line(out, name, value);
+    Ok(())
+}
+
+/// Whether this can stand in a head, and is not the encoder's to write.
+fn check_line(name: &str, value: &[u8]) -> Result<(), HeaderError> {
     if !is_token(name.as_bytes()) {
         return Err(HeaderError::Name { name: name.into() });
     }
@@ -318,11 +332,10 @@ fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), HeaderEr
     if reserved.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
         return Err(HeaderError::Reserved { name: name.into() });
     }
-    if let Some(at) = value.iter().position(|&b| b.is_ascii_control() && b != b'\t') {
-        return Err(HeaderError::Value { name: name.into(), at });
+    match text_len(value) {
+        len if len == value.len() => Ok(()),
+        at => Err(HeaderError::Value { name: name.into(), at }),
     }
-    write_line(out, name, value);
-    Ok(())
 }
 
 /// The customary reason phrase of a status; empty for one that we do not know (RFC 9112 §4 allows that).

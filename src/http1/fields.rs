@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::characters::is_token;
 use super::scan::RawHead;
 use super::{BodyLength, HttpError, Version};
 
@@ -136,9 +137,4 @@ fn transfer_coding(value: &[u8]) -> Result<BodyLength, HttpError> {
         (1, _) if last_is_chunked => Err(HttpError::UnknownCoding),
         _ => Err(HttpError::TransferEncoding),
     }
-}
-
-/// RFC 9110 §5.6.2.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }

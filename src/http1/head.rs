@@ -3,7 +3,8 @@
 use core::fmt;
 use core::net::Ipv6Addr;
 
-use super::fields::{Fields, Span, is_token};
+use super::characters::{NAME, PATH, QUERY, is_token};
+use super::fields::{Fields, Span};
 use super::scan::{HeadScan, RawHead};
 use super::{BodyLength, HttpError};
 use crate::EventId;
@@ -272,11 +273,10 @@ fn parse_target<'a>(method: &[u8], target: &'a [u8]) -> Result<(Option<&'a [u8]>
     Ok((Some(authority), path))
 }
 
-/// Visible ASCII without what RFC 3986 wants escaped and every browser escapes. Other servers refuse it, so that
-/// what is in front of one and what is behind would not agree.
+/// Whether a target has nothing in it that no server would take.
 pub(super) fn has_target_characters(target: &[u8]) -> bool {
     let path = target.split(|&b| b == b'?').next().unwrap_or_default();
-    target.iter().all(|&b| b.is_ascii_graphic() && !b"\"#<>".contains(&b)) && !path.contains(&b'`')
+    PATH.has_all(path) && QUERY.has_all(&target[path.len()..])
 }
 
 fn strip_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
@@ -284,34 +284,43 @@ fn strip_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// RFC 3986 §3.2: `host[:port]` with a host that is not empty, and no user information.
+/// Whether [`parse_authority`] takes it.
 pub(crate) fn is_authority(authority: &[u8]) -> bool {
-    let Ok(authority) = core::str::from_utf8(authority) else { return false };
-    let (host_is_valid, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let Some((address, port)) = rest.split_once(']') else { return false };
-        (address.parse::<Ipv6Addr>().is_ok(), port)
-    } else {
-        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-        (is_reg_name(host.as_bytes()), port)
+    parse_authority(authority).is_some()
+}
+
+/// RFC 3986 §3.2: `host[:port]` with a host that is not empty, and no user information. An empty port is as good as
+/// none (§3.2.3).
+pub(crate) fn parse_authority(authority: &[u8]) -> Option<(&str, Option<u16>)> {
+    let authority = core::str::from_utf8(authority).ok()?;
+    let host_len = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let address = &rest[..rest.find(']')?];
+            address.parse::<Ipv6Addr>().ok()?;
+            address.len() + "[]".len()
+        }
+        None => authority.bytes().position(|b| b == b':').unwrap_or(authority.len()),
     };
-    host_is_valid && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+    let (host, port) = authority.split_at(host_len);
+    if !host.starts_with('[') && !is_reg_name(host.as_bytes()) {
+        return None;
+    }
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => None,
+        Some("") => None,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
+        Some(_) | None => return None,
+    };
+    Some((host, port))
 }
 
-/// Digits up to 65535; RFC 3986 allows none at all.
-fn is_port(port: &str) -> bool {
-    port.bytes().all(|b| b.is_ascii_digit()) && (port.is_empty() || port.parse::<u16>().is_ok())
-}
-
-fn is_reg_name(mut host: &[u8]) -> bool {
-    if host.is_empty() {
-        return false;
-    }
-    while let [first, rest @ ..] = host {
-        host = match (first, rest) {
-            (b'%', [a, b, rest @ ..]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest,
-            (b, rest) if b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(b) => rest,
-            _ => return false,
-        };
-    }
-    true
+/// What is escaped is two hexadecimal digits behind a percent sign.
+fn is_reg_name(host: &[u8]) -> bool {
+    let mut parts = host.split(|&b| b == b'%');
+    !host.is_empty()
+        && parts.next().is_some_and(|name| NAME.has_all(name))
+        && parts.all(|part| match part {
+            [a, b, name @ ..] => a.is_ascii_hexdigit() && b.is_ascii_hexdigit() && NAME.has_all(name),
+            _ => false,
+        })
 }

@@ -165,7 +165,7 @@ impl HeadScan {
 
 /// How many bytes come before the first control byte: those are dangerous in values and belong nowhere else
 /// (RFC 9110 §5.5), but for HTAB.
-fn text_len(bytes: &[u8]) -> usize {
+pub(super) fn text_len(bytes: &[u8]) -> usize {
     // Without a branch, so that the compiler makes vector instructions of a block.
     let is_control = |&byte: &u8| ((byte < 32) & (byte != b'\t')) | (byte == 127);
     let (blocks, _) = bytes.as_chunks::<16>();

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::response::{refuse, status_of};
 use super::{HttpSse, SessionId, streamable};
 use crate::access::AccessRules;
-use crate::http1::{Behind, RequestHead, Response, Version, stream_head};
+use crate::http1::{Behind, RequestHead, Response, Version, encode_stream_head};
 use crate::{EventId, Framing, media_type};
 
 /// The paths of a server, and who may ask for them.
@@ -146,7 +146,8 @@ impl Routes {
     }
 
     fn decide(&self, head: &RequestHead) -> Result<Route, Response> {
-        let endpoint = self.paths.iter().find(|(path, _)| path == head.path()).map(|(_, endpoint)| *endpoint);
+        let asked = head.path();
+        let endpoint = self.paths.iter().find(|(path, _)| path == asked).map(|(_, endpoint)| *endpoint);
         self.access.check(head.authority(), head.headers_named("origin")).map_err(
             |error| match endpoint {
                 Some(Endpoint::Streamable(_)) => streamable::not_let_in(&error),
@@ -220,11 +221,8 @@ impl Routes {
             Version::Http11 => Framing::Chunked,
             Version::Http10 => Framing::Raw,
         };
-        // No header is refused: all are constants, but for an origin that has been parsed.
-        (
-            stream_head(head.version(), Behind::KeepAlive, &headers).unwrap_or_default().into_boxed_slice(),
-            framing,
-        )
+        // All are constants, but for an origin that has been parsed.
+        (encode_stream_head(head.version(), Behind::KeepAlive, &headers).into_boxed_slice(), framing)
     }
 
     /// The request's origin, if it is one that was configured.

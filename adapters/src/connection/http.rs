@@ -4,43 +4,31 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
-use futures_util::task::AtomicWaker;
 use sansio_sse::Tick;
 use sansio_sse::http1::{self, Handover, RequestHead, Response};
 
 use crate::runtime::{Alarm, Clock, Timer};
 use crate::shared::disconnect;
 use crate::state::State;
+use crate::tasks::Finishing;
 
 /// Turns of work in one poll, before other tasks get theirs.
 const BUDGET: usize = 32;
 
-/// Bytes read at once.
-const READ: usize = 8 * 1024;
+/// Bytes read at once: as many as nearly every request has, since the buffer is cleared for each read.
+const READ: usize = 1024;
+
+/// And while the peer has more to say than that.
+const READ_ON: usize = 16 * 1024;
 
 /// Where the machine wants a decision.
 pub(super) enum Point {
-    Head(Box<RequestHead>),
-    Request(Box<RequestHead>, Vec<u8>),
+    Head(Arc<RequestHead>),
+    Request(Arc<RequestHead>, Vec<u8>),
     Closed,
-}
-
-/// How a connection between requests is asked to finish.
-#[derive(Debug, Default)]
-pub(super) struct Control {
-    finishing: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Control {
-    pub(super) fn finish(&self) {
-        self.finishing.store(true, Ordering::Release);
-        self.waker.wake();
-    }
 }
 
 /// The HTTP machine and its socket.
@@ -49,15 +37,17 @@ pub(super) struct Http<Io, T> {
     pub(super) io: Io,
     pub(super) alarm: Alarm<T>,
     clock: Clock,
-    pub(super) control: Arc<Control>,
+    finishing: Arc<Finishing>,
+    /// The last read filled its buffer: there is more.
+    more: bool,
     write_closed: bool,
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Http<Io, T> {
-    pub(super) fn new(io: Io, timer: T, state: &State) -> Http<Io, T> {
+    pub(super) fn new(io: Io, timer: T, state: &State, finishing: Arc<Finishing>) -> Http<Io, T> {
         let machine = http1::Connection::new(state.clock.now(), Arc::clone(&state.service.connection));
-        let (alarm, control) = (Alarm::new(timer), Arc::default());
-        Http { machine, io, alarm, clock: state.clock, control, write_closed: false }
+        let alarm = Alarm::new(timer);
+        Http { machine, io, alarm, clock: state.clock, finishing, more: false, write_closed: false }
     }
 
     /// Moves bytes until the machine wants a decision.
@@ -66,15 +56,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Http<Io, T> {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Point> {
-        self.control.waker.register(cx.waker());
-        if self.control.finishing.load(Ordering::Acquire) {
+        if self.finishing.poll_asked(cx) {
             self.machine.finish(self.clock.now());
         }
         for _ in 0..BUDGET {
             let (read, wake_at) = match self.machine.poll() {
-                http1::Step::Head { head, .. } => return Poll::Ready(Point::Head(Box::new(head.clone()))),
+                http1::Step::Head { head, .. } => return Poll::Ready(Point::Head(Arc::clone(head))),
                 http1::Step::Request { head, body, .. } => {
-                    return Poll::Ready(Point::Request(Box::new(head.clone()), body.to_vec()));
+                    return Poll::Ready(Point::Request(Arc::clone(head), body.to_vec()));
                 }
                 http1::Step::Closed(close) => {
                     tracing::trace!(?close, "connection closed");
@@ -111,18 +100,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Http<Io, T> {
 
     /// Reads, then looks at the clock; pending if there is nothing to do.
     fn turn(&mut self, cx: &mut Context<'_>, read: usize, wake_at: Option<Tick>) -> Poll<()> {
-        if read > 0 {
-            let mut buffer = [0; READ];
-            let len = read.min(READ);
-            if let Poll::Ready(got) = Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]) {
-                let now = self.clock.now();
-                match got {
-                    Ok(0) => self.machine.handle_eof(now),
-                    Ok(n) => self.machine.handle_bytes(now, &buffer[..n]),
-                    Err(error) => self.failed(now, &error),
-                }
-                return Poll::Ready(());
-            }
+        let got = match self.more {
+            false => self.read::<READ>(cx, read),
+            true => self.read::<READ_ON>(cx, read),
+        };
+        if got.is_ready() {
+            return Poll::Ready(());
         }
         let now = self.clock.now();
         if wake_at.is_some_and(|at| at <= now) {
@@ -130,6 +113,24 @@ impl<Io: AsyncRead + AsyncWrite + Unpin, T: Timer> Http<Io, T> {
             return Poll::Ready(());
         }
         self.alarm.poll(cx, self.clock, wake_at)
+    }
+
+    /// One read of at most `N` bytes.
+    fn read<const N: usize>(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<()> {
+        if most == 0 {
+            return Poll::Pending;
+        }
+        let mut buffer = [0; N];
+        let len = most.min(N);
+        let got = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer[..len]));
+        let now = self.clock.now();
+        self.more = got.as_ref().is_ok_and(|got| *got == N);
+        match got {
+            Ok(0) => self.machine.handle_eof(now),
+            Ok(n) => self.machine.handle_bytes(now, &buffer[..n]),
+            Err(error) => self.failed(now, &error),
+        }
+        Poll::Ready(())
     }
 
     /// While a decision is waited for: ready once the client is gone.

@@ -16,8 +16,9 @@ use super::http::Http;
 use crate::alarms::ServerTimer;
 use crate::mcp::{Answering, Call, Endpoint, McpSession};
 use crate::runtime::{Runtime, Timer};
+use crate::shared::Socket;
 use crate::state::{Place, State};
-use crate::tasks::Kind;
+use crate::tasks::GoOn;
 
 /// What becomes of a request, seen from its head or its body.
 pub(super) enum Next {
@@ -82,14 +83,14 @@ fn start_session<R: Runtime>(state: &Arc<State>, endpoint: &Arc<Endpoint>, id: S
     let session = McpSession::new(Arc::clone(endpoint), id);
     let Some(on_session) = &endpoint.application.on_session else { return };
     let handler = on_session(session).instrument(span);
-    state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
+    state.tasks.spawn_handler::<R>(handler);
 }
 
 fn start_call<R: Runtime>(state: &Arc<State>, endpoint: &Arc<Endpoint>, incoming: Incoming) {
     match (Call::new(endpoint, incoming), &endpoint.application.on_call) {
         (Ok(call), Some(on_call)) => {
             let handler = on_call(call);
-            state.tasks.spawn::<R, _>(Kind::Handler, |_| handler);
+            state.tasks.spawn_handler::<R>(handler);
         }
         (Ok(_unanswered), None) => {}
         // The revision has none that a server must act on.
@@ -113,20 +114,23 @@ where
     answer
 }
 
-/// Lets a stream have the socket, in a task of its own.
-pub(super) fn run<R: Runtime>(
+/// Lets a stream have the socket.
+pub(super) fn run<Io: Socket + 'static>(
     state: &Arc<State>,
     endpoint: &Arc<Endpoint>,
-    mut http: Http<R::Io, ServerTimer>,
+    mut http: Http<Io, ServerTimer>,
     id: ExchangeId,
     stream: EventStream,
     place: Place,
-) {
-    let Some(handover) = http.hand_over() else { return endpoint.gone(id) };
+) -> Option<GoOn> {
+    let Some(handover) = http.hand_over() else {
+        endpoint.gone(id);
+        return None;
+    };
     let timer = http.alarm.into_timer();
     let answering = Answering::new(state.clock, Arc::clone(endpoint), id, stream, http.io, timer, &handover);
     let stop = answering.stop();
-    state.tasks.spawn_stream::<R>(stop, answering.map(move |()| drop(place)));
+    Some(Box::new(|listed| listed.drive(stop, answering.map(move |()| drop(place)))))
 }
 
 /// Somebody waits for an answer.

@@ -123,14 +123,14 @@ fn unbroken() -> (String, String, usize) {
     let mut world = World::start(Resumption::Off);
     let before = world.tasks.started();
     let (stream, posts) = live(&mut world, Fault::none(), Fault::none());
-    assert_eq!(
-        world.tasks.started() - before,
-        4,
-        "the stream's connection, the handler, the stream, the messages' connection"
-    );
+    let tasks = world.tasks.started() - before;
+    assert_eq!(tasks, TASKS, "the stream's connection, the handler, the messages' connection");
     world.ends_well("unbroken");
     (stream, posts, before)
 }
+
+/// The tasks of a session.
+const TASKS: usize = 3;
 
 /// Which of a session's tasks is its handler: when that is gone, the stream comes to its end in order.
 const HANDLER: usize = 1;
@@ -138,7 +138,7 @@ const HANDLER: usize = 1;
 #[test]
 fn server_whose_task_is_dropped_at_any_poll_goes_on_without_it() {
     let (whole, answers, first) = unbroken();
-    for task in 0..4 {
+    for task in 0..TASKS {
         let mut cuts = 0;
         for polls in 0..=500 {
             let mut world = World::start(Resumption::Off);

@@ -1,6 +1,6 @@
 //! What a [`Connection`](super::Connection) tells: its steps, its deadlines' reasons, and how it ended.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -26,14 +26,14 @@ pub enum Step<'a> {
     /// A head is complete: `receive_body`, `respond` or `hand_over`. No deadline runs meanwhile.
     Head {
         /// The head.
-        head: &'a RequestHead,
+        head: &'a Arc<RequestHead>,
         /// How many bytes may be read.
         read: usize,
     },
     /// A request is complete: `respond` or `hand_over`, now or later. No deadline runs meanwhile.
     Request {
         /// The head.
-        head: &'a RequestHead,
+        head: &'a Arc<RequestHead>,
         /// The whole body.
         body: &'a [u8],
         /// How many bytes may be read.
@@ -94,7 +94,7 @@ pub enum ConnectionClose {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Handover {
     /// The request.
-    pub head: Box<RequestHead>,
+    pub head: Arc<RequestHead>,
     /// Its body, as far as it was received by `receive_body`.
     pub body: Vec<u8>,
     /// How many bytes behind the request, or of an unread body, were read and dropped.

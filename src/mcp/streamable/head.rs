@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::mirror::Mirror;
 use super::refusal::{INVALID_REQUEST, busy, invalid, method_not_allowed, no_session, refuse, version};
 use super::{ExchangeId, Streamable, StreamableEnd};
-use crate::http1::{Behind, RequestHead, Response, Version, stream_head};
+use crate::http1::{Behind, RequestHead, Response, Version, encode_stream_head};
 use crate::mcp::response::status_of;
 use crate::mcp::{BodyFacts, Principal, Revision, SessionId, VersionFacts};
 use crate::{AccessError, AccessRules, Framing, Tick, media_type};
@@ -82,8 +82,8 @@ impl Reply {
             Version::Http11 => Framing::Chunked,
             Version::Http10 => Framing::Raw,
         };
-        // No header is refused: all are constants, but for an origin and an id that have been parsed.
-        (stream_head(self.version, Behind::Close, &headers).unwrap_or_default().into_boxed_slice(), framing)
+        // All are constants, but for an origin and an id that have been parsed.
+        (encode_stream_head(self.version, Behind::Close, &headers).into_boxed_slice(), framing)
     }
 }
 
