@@ -42,7 +42,7 @@ impl EventSender {
     /// # Errors
     /// [`PushError`] with the frame, if there is no room for it or the stream is over.
     pub fn send(&self, frame: Frame) -> Result<(), PushError> {
-        self.shared().command(|stream, now| stream.push(now, frame))
+        self.shared().send(|stream, now| stream.push(now, frame))
     }
 
     /// Sends a frame with an id in front of it.
@@ -50,7 +50,7 @@ impl EventSender {
     /// # Errors
     /// [`PushError`] with the frame, if there is no room for it or the stream is over.
     pub fn send_with_id(&self, id: EventId, frame: Frame) -> Result<(), PushError> {
-        self.shared().command(|stream, now| stream.push_with_id(now, id, frame))
+        self.shared().send(|stream, now| stream.push_with_id(now, id, frame))
     }
 
     /// Sends a frame, and waits for room for it where there is none.
@@ -79,7 +79,7 @@ impl EventSender {
     /// # Errors
     /// [`EventError`], if a field can't stand in an event, there is no room for it, or the stream is over.
     pub fn emit(&self, event: FrameBuilder<'_>) -> Result<(), EventError> {
-        self.shared().command(|stream, now| stream.push_event(now, event))
+        self.shared().send(|stream, now| stream.push_event(now, event))
     }
 
     /// Sends an event that no other stream sends, and waits for room for it where there is none.
@@ -102,7 +102,7 @@ impl EventSender {
     /// # Errors
     /// [`EventError::Full`] if there is no room for one, or [`EventError::Closed`]; the batch is as it was.
     pub fn emit_batch(&self, batch: &mut Batch) -> Result<usize, EventError> {
-        self.shared().command(|stream, now| stream.push_batch(now, batch))
+        self.shared().send(|stream, now| stream.push_batch(now, batch))
     }
 
     /// Sends all events of a batch, and waits for room where there is none. Dropped before its end, it has sent those

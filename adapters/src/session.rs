@@ -112,7 +112,7 @@ impl SessionSender {
     /// # Errors
     /// [`SendError`] with the message, if there is no room for it or the session is over.
     pub fn try_send(&self, message: Message) -> Result<(), SendError> {
-        self.stream.command(|stream, now| stream.send(now, message))
+        self.stream.send(|stream, now| stream.send(now, message))
     }
 
     /// Sends a message, and waits for room for it where there is none.

@@ -246,7 +246,15 @@ impl<M: Machine> Shared<M> {
 
     /// Tells the machine something; the driver looks again, and at the end those who wait.
     pub(crate) fn command<R>(&self, tell: impl FnOnce(&mut M, Tick) -> R) -> R {
-        let now = self.clock.recent();
+        self.tell(self.clock.now(), tell)
+    }
+
+    /// As [`command`](Self::command), for what is sent message by message: its time is a few milliseconds old.
+    pub(crate) fn send<R>(&self, send: impl FnOnce(&mut M, Tick) -> R) -> R {
+        self.tell(self.clock.recent(), send)
+    }
+
+    fn tell<R>(&self, now: Tick, tell: impl FnOnce(&mut M, Tick) -> R) -> R {
         let mut inner = self.lock();
         let result = tell(&mut inner.machine, now);
         let driver = inner.wake_driver();
