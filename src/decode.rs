@@ -289,7 +289,12 @@ impl Decoder {
                 More::End => return Some(Ok(Found::Event { data: None, event_type: None })),
                 More::No => {}
             },
-            Place::Start | Place::AfterCr | Place::Line => {}
+            Place::Start => {
+                if let More::End = self.take_end(input) {
+                    return Some(Ok(Found::Event { data: None, event_type: None }));
+                }
+            }
+            Place::AfterCr | Place::Line => {}
         }
         self.find_any(input)
     }

@@ -24,7 +24,7 @@ type Work = (Box<dyn FnMut()>, usize);
 /// A name, and what prepares the work.
 type Entry = (&'static str, fn() -> Work);
 
-const WORKS: [Entry; 16] = [
+const WORKS: [Entry; 18] = [
     ("encode a token into a buffer", || encode(token)),
     ("encode JSON-RPC into a buffer", || encode(json_rpc)),
     ("encode JSON-RPC as a frame", encode_shared),
@@ -33,6 +33,10 @@ const WORKS: [Entry; 16] = [
     ("decode JSON-RPC", || decode(1000, usize::MAX, json_rpc)),
     ("decode JSON-RPC in pieces of 16 bytes", || decode(1000, 16, json_rpc)),
     ("decode an event of twenty lines", || decode(100, usize::MAX, lines)),
+    ("decode an event of twenty lines in pieces of 16 bytes", || decode(100, 16, lines)),
+    ("decode a token behind a comment in pieces of 16 bytes", || {
+        decode_behind(": keep-alive\n\n", 1000, 16, token)
+    }),
     ("decode an event of 64 KiB", || decode(4, usize::MAX, large)),
     ("decode an event of 64 KiB in pieces of 1460 bytes", || decode(4, 1460, large)),
     ("send an event, one at a time", || send(1)),
@@ -125,8 +129,12 @@ fn encode_shared() -> Work {
 }
 
 fn decode(events: usize, piece: usize, text: fn(usize) -> String) -> Work {
-    let wire: String =
-        (0..events).map(|n| format!("data: {}\n\n", text(n).replace('\n', "\ndata: "))).collect();
+    decode_behind("", events, piece, text)
+}
+
+fn decode_behind(before: &str, events: usize, piece: usize, text: fn(usize) -> String) -> Work {
+    let event = |n| format!("{before}data: {}\n\n", text(n).replace('\n', "\ndata: "));
+    let wire: String = (0..events).map(event).collect();
     let mut decoder = Decoder::new(NonZeroUsize::new(4 << 20).unwrap_or(NonZeroUsize::MAX));
     let work = move || {
         let mut seen = 0;

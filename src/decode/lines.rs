@@ -62,10 +62,7 @@ impl Decoder {
             let blank = match bytes.first() {
                 None => {
                     self.hold(lent);
-                    let nothing = self.data.is_empty() && self.event_type.is_empty() && self.new_id.is_none();
-                    if nothing && matches!(self.place, Place::Start) {
-                        self.place = Place::Event;
-                    }
+                    self.rest();
                     return Ok(None);
                 }
                 Some(first) => matches!(first, b'\n' | b'\r'),
@@ -111,6 +108,14 @@ impl Decoder {
                 self.hold(lent);
                 return Ok(Some(found));
             }
+        }
+    }
+
+    /// Behind a line, with nothing left to be done for it: an event begins, unless something of one is held.
+    fn rest(&mut self) {
+        let nothing = self.data.is_empty() && self.event_type.is_empty() && self.new_id.is_none();
+        if nothing && matches!(self.place, Place::Start) {
+            self.place = Place::Event;
         }
     }
 
@@ -176,6 +181,10 @@ impl Decoder {
             // Only the mark stood on it, and nothing before it.
             return Ok(None);
         }
+        if let [b':', text @ ..] = line {
+            self.rest();
+            return self.hold_comment(text).map(Some);
+        }
         if let Some(value) = data_value(line) {
             text::append_bytes(&mut self.data, value, self.limit.get());
             return self.end_data_line().map(|()| None);
@@ -184,15 +193,8 @@ impl Decoder {
         let found = self.take_field(line, &mut lent)?;
         self.hold(lent);
         Ok(match found {
-            Some(Found::Comment(text)) => {
-                if let Some(text) = text {
-                    self.comment.clear();
-                    text::append(&mut self.comment, text, self.limit.get());
-                }
-                Some(Found::Comment(None))
-            }
             Some(Found::Retry(after)) => Some(Found::Retry(after)),
-            Some(Found::Event { .. }) | None => None,
+            Some(Found::Comment(_) | Found::Event { .. }) | None => None,
         })
     }
 
@@ -204,13 +206,9 @@ impl Decoder {
         };
         // A line that begins with a colon is a comment; its text stays as it is.
         if name.is_empty() {
-            if let Ok(text) = str::from_utf8(value) {
-                return Ok(Some(Found::Comment(Some(text))));
-            }
-            self.comment.clear();
-            return match text::append_lossy(&mut self.comment, value, self.limit.get()) {
-                true => Ok(Some(Found::Comment(None))),
-                false => Err(self.too_large()),
+            return match str::from_utf8(value) {
+                Ok(text) => Ok(Some(Found::Comment(Some(text)))),
+                Err(_) => self.hold_comment(value).map(Some),
             };
         }
         let value = value.strip_prefix(b" ").unwrap_or(value);
@@ -236,6 +234,15 @@ impl Decoder {
             b"id" => self.take_id(value).map(|()| None),
             b"retry" => Ok(retry(value).map(Found::Retry)),
             _ => Ok(None),
+        }
+    }
+
+    /// Holds the text of a comment that the input can't lend.
+    fn hold_comment<'l>(&mut self, text: &[u8]) -> Result<Found<'l>, TooLarge> {
+        self.comment.clear();
+        match text::append_lossy(&mut self.comment, text, self.limit.get()) {
+            true => Ok(Found::Comment(None)),
+            false => Err(self.too_large()),
         }
     }
 

@@ -1,5 +1,5 @@
-//! What comes most: an event of one data line, a comment, more of a data line that the input cut. Each is one search and
-//! few questions; whatever is not as plain as that is left to the [lines](super::lines).
+//! What comes most: an event of one data line, a comment, more of a data line that the input cut, and the end of its
+//! event. Each is one search and few questions; whatever is not as plain as that is left to the [lines](super::lines).
 
 use super::{DATA, Decoder, Place};
 use crate::{line_end, utf8};
@@ -12,7 +12,7 @@ pub(super) enum Plain<'i> {
     No,
 }
 
-/// What [`Decoder::take_more_data`] found: `All` of the input is data, or the `End` of the event.
+/// What [`Decoder::take_more_data`] found: `All` of the input is data, or it has the `End` of the event.
 pub(super) enum More {
     All,
     End,
@@ -47,35 +47,78 @@ impl Decoder {
                 *input = rest;
                 return Plain::Event(data);
             }
-        } else if let [b':', text @ ..] = bytes
-            && let Some(end) = line_end::find(text)
-            && text[end] == b'\n'
-            && !self.is_tight(end)
-            && let Some(comment) = utf8::text(&text[..end])
-        {
-            *input = &text[end + 1..];
-            return Plain::Comment(comment);
+        } else if let [b':', text @ ..] = bytes {
+            let Some(end) = line_end::find(text) else {
+                if bytes.len() <= self.line.capacity() && !self.is_tight(bytes.len()) {
+                    self.line.extend_from_slice(bytes);
+                    self.place = Place::Line;
+                    *input = &[];
+                    return Plain::Cut;
+                }
+                return Plain::No;
+            };
+            if text[end] == b'\n'
+                && !self.is_tight(end)
+                && let Some(comment) = utf8::text(&text[..end])
+            {
+                *input = &text[end + 1..];
+                return Plain::Comment(comment);
+            }
         }
         Plain::No
     }
 
-    /// Amid a data line. Whoever began it has given back what could be.
+    /// Amid a data line, and on through those that follow. Whoever began it has given back what could be.
     #[inline]
     pub(super) fn take_more_data(&mut self, input: &mut &[u8]) -> More {
-        let bytes = *input;
-        let end = line_end::find(bytes);
-        let value = &bytes[..end.unwrap_or(bytes.len())];
-        if value.len() > self.data.capacity() - self.data.len() || self.is_tight(value.len()) {
+        loop {
+            let bytes = *input;
+            let end = line_end::find(bytes);
+            let value = &bytes[..end.unwrap_or(bytes.len())];
+            // Its LF has room too.
+            if value.len() >= self.data.capacity() - self.data.len() || self.is_tight(value.len()) {
+                return More::No;
+            }
+            let Some(end) = end else {
+                self.data.extend_from_slice(value);
+                *input = &[];
+                return More::All;
+            };
+            match &bytes[end..] {
+                [b'\n', b'\n', rest @ ..] => {
+                    self.data.extend_from_slice(value);
+                    *input = rest;
+                    return self.end_data();
+                }
+                [b'\n', b'd', b'a', b't', b'a', b':', b' ', rest @ ..] => {
+                    self.data.extend_from_slice(&bytes[..=end]);
+                    self.place = Place::Data { name: DATA.len() + 1, start: self.data.len() };
+                    *input = rest;
+                }
+                [b'\n', rest @ ..] => {
+                    self.data.extend_from_slice(&bytes[..=end]);
+                    self.place = Place::Start;
+                    *input = rest;
+                    return if rest.is_empty() { More::All } else { More::No };
+                }
+                _ => return More::No,
+            }
+        }
+    }
+
+    /// At the start of a line: the blank one that ends an event whose data is held.
+    #[inline]
+    pub(super) fn take_end(&mut self, input: &mut &[u8]) -> More {
+        let [b'\n', rest @ ..] = *input else { return More::No };
+        if self.data.pop().is_none() {
             return More::No;
         }
-        let Some(end) = end else {
-            self.data.extend_from_slice(value);
-            *input = &[];
-            return More::All;
-        };
-        let [b'\n', b'\n', rest @ ..] = &bytes[end..] else { return More::No };
-        self.data.extend_from_slice(value);
         *input = rest;
+        self.end_data()
+    }
+
+    #[inline]
+    fn end_data(&mut self) -> More {
         self.place = Place::Start;
         self.confirm_id();
         self.lend_data();
