@@ -98,7 +98,7 @@ impl Growth<'_> {
     }
 
     fn threads(&self) -> Result<String, Failure> {
-        let several = |subject: &Subject| !matches!(subject, Subject::Floor | Subject::Rmcp);
+        let several = |subject: &Subject| !matches!(subject, Subject::Floor | Subject::Bare | Subject::Rmcp);
         let subjects: Vec<Subject> = self.subjects.iter().copied().filter(several).collect();
         let measure = |subject, threads| {
             let cores = Cores::share(threads)?;

@@ -2,6 +2,7 @@
 
 mod actix;
 mod axum;
+mod bare;
 mod floor;
 mod hub;
 mod hyper;
@@ -17,6 +18,8 @@ use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
 pub enum Kind {
     /// A bare epoll loop.
     Floor,
+    /// A task a connection on tokio, and nothing else.
+    Bare,
     /// axum's `Sse`.
     Axum,
     /// hyper, by hand.
@@ -32,6 +35,7 @@ pub fn serve(kind: Kind, port: u16, threads: usize) -> Result<(), Box<dyn Error>
     let listener = listener(port)?;
     match kind {
         Kind::Floor => floor::serve(listener, threads),
+        Kind::Bare => bare::serve(listener, threads),
         Kind::Axum => axum::serve(listener, threads),
         Kind::Hyper => hyper::serve(listener, threads),
         Kind::Actix => actix::serve(listener, threads),

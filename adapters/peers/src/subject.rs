@@ -18,6 +18,8 @@ pub enum Subject {
     OursTokio,
     /// sansio-sse on smol.
     OursSmol,
+    /// A task a connection on tokio, and nothing else.
+    Bare,
     /// axum's `Sse`.
     Axum,
     /// hyper, by hand.
@@ -35,6 +37,7 @@ impl Subject {
             Self::Floor => "floor",
             Self::OursTokio => "ours, tokio",
             Self::OursSmol => "ours, smol",
+            Self::Bare => "bare tokio",
             Self::Axum => "axum `Sse`",
             Self::Hyper => "hyper by hand",
             Self::Actix => "actix-web",
@@ -47,7 +50,7 @@ impl Subject {
         match self {
             Self::OursTokio => Some("tokio"),
             Self::OursSmol => Some("smol"),
-            Self::Floor | Self::Axum | Self::Hyper | Self::Actix | Self::Rmcp => None,
+            Self::Floor | Self::Bare | Self::Axum | Self::Hyper | Self::Actix | Self::Rmcp => None,
         }
     }
 

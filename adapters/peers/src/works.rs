@@ -151,9 +151,13 @@ impl Work {
         matches!(self, Self::Lockstep | Self::LockstepMany)
     }
 
-    /// Whether the server can do it: rmcp has no events for all.
+    /// Whether the server can do it: rmcp has no events for all, and bare tokio only the first.
     pub fn is_for(self, subject: Subject) -> bool {
-        subject != Subject::Rmcp || matches!(self, Self::Stream | Self::Streams)
+        match subject {
+            Subject::Rmcp => matches!(self, Self::Stream | Self::Streams),
+            Subject::Bare => matches!(self, Self::Connect | Self::Idle),
+            _ => true,
+        }
     }
 
     /// Its name before the row.
