@@ -1,33 +1,25 @@
 //! [`Tasks`]: every task that a server has started, how to ask each to finish, and how to end it.
 
+mod chain;
+mod control;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Poll, Waker};
 
 use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Abortable, Aborted};
-use futures_util::task::AtomicWaker;
 use slab::Slab;
 
+pub(crate) use self::chain::Chain;
+use self::control::Control;
+pub(crate) use self::control::{Finishing, Kind, Stop};
 use crate::runtime::Runtime;
 
 /// The tasks that have a socket.
 pub(crate) const CONNECTED: [Kind; 2] = [Kind::Connection, Kind::Stream];
-
-/// What a task is, to those who wait for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Reads requests of a connection, and answers them.
-    Connection,
-    /// Sends an event stream over one.
-    Stream,
-    /// Runs the application's code for a session or a stream.
-    Handler,
-}
 
 #[derive(Default)]
 pub(crate) struct Tasks {
@@ -42,85 +34,6 @@ struct Inner {
     finishing: bool,
     closed: bool,
     waiting: Vec<Waker>,
-}
-
-/// How a task is asked to end.
-#[derive(Clone)]
-enum Control {
-    Connection(AbortHandle, Arc<Finishing>),
-    Stream(Arc<dyn Stop>),
-    /// It is not asked to finish: it does when what it works for has ended.
-    Handler(AbortHandle),
-}
-
-impl Control {
-    fn kind(&self) -> Kind {
-        match self {
-            Control::Connection(..) => Kind::Connection,
-            Control::Stream(_) => Kind::Stream,
-            Control::Handler(_) => Kind::Handler,
-        }
-    }
-
-    fn is_aborted(&self) -> bool {
-        match self {
-            Control::Connection(abort, _) | Control::Handler(abort) => abort.is_aborted(),
-            Control::Stream(_) => false,
-        }
-    }
-
-    /// Asks what all have been asked already.
-    fn catch_up(self, finishing: bool, aborting: bool) {
-        if aborting {
-            self.abort();
-        } else if finishing {
-            self.finish();
-        }
-    }
-
-    fn finish(self) {
-        match self {
-            Control::Connection(_, finishing) => finishing.ask(),
-            Control::Stream(stream) => stream.finish(),
-            Control::Handler(_) => {}
-        }
-    }
-
-    fn abort(self) {
-        match self {
-            Control::Connection(abort, _) | Control::Handler(abort) => abort.abort(),
-            Control::Stream(stream) => stream.abort(),
-        }
-    }
-}
-
-/// How a connection between requests is asked to finish.
-#[derive(Debug, Default)]
-pub(crate) struct Finishing {
-    asked: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Finishing {
-    fn ask(&self) {
-        self.asked.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    /// Whether it has been asked to; wakes when it is.
-    pub(crate) fn poll_asked(&self, cx: &mut Context<'_>) -> bool {
-        self.waker.register(cx.waker());
-        self.asked.load(Ordering::Acquire)
-    }
-}
-
-/// A stream that comes to its end when it is told so; its task then does.
-pub(crate) trait Stop: Send + Sync {
-    /// Sends what waits, within its deadline.
-    fn finish(&self);
-
-    /// Ends at once.
-    fn abort(&self);
 }
 
 impl fmt::Debug for Tasks {
@@ -283,26 +196,6 @@ impl Tasks {
 
 /// How a connection's task goes on.
 pub(crate) type GoOn = Box<dyn FnOnce(Listed) -> Chain + Send>;
-
-/// A future that may have another one behind it. Each is freed before the next begins.
-pub(crate) struct Chain(Pin<Box<dyn Future<Output = Option<Chain>> + Send>>);
-
-impl Chain {
-    fn new(future: impl Future<Output = Option<Chain>> + Send + 'static) -> Chain {
-        Chain(Box::pin(future))
-    }
-}
-
-impl Future for Chain {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(next) = ready!(self.0.as_mut().poll(cx)) {
-            *self = next;
-        }
-        Poll::Ready(())
-    }
-}
 
 /// Ends all tasks when it is dropped, and lets no more be started.
 #[derive(Debug)]
