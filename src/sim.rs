@@ -150,3 +150,16 @@ pub use swarm::{CLOSE_REASONS, Report, run};
 pub use trace::{Op, Setup, Trace, replay};
 pub use watched::Watched;
 pub use world::{ClockFaults, Pace, World};
+
+use crate::Tick;
+
+/// The earliest of these. It is asked for at every step of every world: hence the plain loop.
+fn earliest<const N: usize>(of: [Option<Tick>; N]) -> Option<Tick> {
+    let mut first = None;
+    for at in of.iter().flatten() {
+        if first.is_none_or(|first| *at < first) {
+            first = Some(*at);
+        }
+    }
+    first
+}

@@ -317,7 +317,10 @@ impl Connection {
         };
         let stall = (!self.out.is_empty())
             .then(|| (self.out.since + self.config.respond_stall, ConnectionWake::Stall));
-        [of_phase, stall].into_iter().flatten().min_by_key(|(at, _)| *at)
+        match (of_phase, stall) {
+            (Some((at, _)), Some(stall)) if stall.0 < at => Some(stall),
+            (of_phase, stall) => of_phase.or(stall),
+        }
     }
 
     /// How many bytes may be read now.

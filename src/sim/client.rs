@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Conn, End, Program, Wish};
+use super::{Conn, End, Program, Wish, earliest};
 use crate::http1::{HeadLimits, RequestBuilder, ResponseEvent, ResponseReader};
 use crate::mcp::SessionId;
 use crate::{Disconnect, Event, EventSource, ResponseFacts, SourceConfig, Tick, Want};
@@ -241,13 +241,6 @@ impl Client {
         }
     }
 
-    fn exchange(&self, conn: Conn) -> Option<&Exchange> {
-        match self.conns.get(&conn)? {
-            For::Stream => self.stream.as_ref(),
-            For::Post => self.post.as_ref().map(|(exchange, _)| exchange),
-        }
-    }
-
     fn exchange_mut(&mut self, conn: Conn) -> Option<&mut Exchange> {
         match self.conns.get(&conn)? {
             For::Stream => self.stream.as_mut(),
@@ -348,13 +341,17 @@ impl Program for Client {
     }
 
     fn poll(&self, conn: Conn, offer: &mut Vec<u8>) -> Wish {
-        let over = Wish { read: 0, wake_at: None, end: End::Drop };
-        let Some(exchange) = self.exchange(conn) else { return over };
-        if exchange.over && exchange.out.is_empty() {
-            return over;
-        }
+        let purpose = self.conns.get(&conn);
+        let exchange = match purpose {
+            Some(For::Stream) => self.stream.as_ref(),
+            Some(For::Post) => self.post.as_ref().map(|(exchange, _)| exchange),
+            None => None,
+        };
+        let Some(exchange) = exchange.filter(|exchange| !exchange.over || !exchange.out.is_empty()) else {
+            return Wish { read: 0, wake_at: None, end: End::Drop };
+        };
         offer.extend_from_slice(&exchange.out);
-        let wake_at = match (self.conns.get(&conn), self.source.as_ref().map(EventSource::poll)) {
+        let wake_at = match (purpose, self.source.as_ref().map(EventSource::poll)) {
             (Some(For::Stream), Some(Want::Run { wake_at })) => wake_at,
             (Some(For::Stream), Some(Want::Connect(attempt))) => attempt.give_up_at,
             _ => None,
@@ -411,10 +408,8 @@ impl Program for Client {
         }
         let source = self.source.as_ref().and_then(EventSource::deadline).map(|(at, _)| at);
         let posts = self.endpoint.is_some() && self.post.is_none() && !self.config.posts.is_empty();
-        [source, self.config.leaves, Some(self.next_post).filter(|_| posts && self.connecting.is_none())]
-            .into_iter()
-            .flatten()
-            .min()
+        let post = (posts && self.connecting.is_none()).then_some(self.next_post);
+        earliest([source, self.config.leaves, post])
     }
 }
 

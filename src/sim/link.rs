@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Fault, FaultCounts, Rng};
+use super::{Fault, FaultCounts, Rng, earliest};
 use crate::{Disconnect, Tick};
 
 /// Where in the bytes something happens to a link.
@@ -310,6 +310,12 @@ impl Link {
         self.shut = true;
     }
 
+    /// Whether the writer has closed its side.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.shut
+    }
+
     /// How many bytes have arrived and wait to be read.
     #[must_use]
     pub fn readable(&self, now: Tick) -> usize {
@@ -368,10 +374,13 @@ impl Link {
     /// When something changes without anybody's doing.
     #[must_use]
     pub fn wake_at(&self, now: Tick) -> Option<Tick> {
+        if self.on_the_way.is_empty() && self.faults.stalls.is_empty() && self.vanished.is_none() {
+            return None; // So it is with most links at most times.
+        }
         let arrival = self.on_the_way.iter().map(|(arrives, _)| *arrives).find(|arrives| *arrives > now);
         let gives_up = self.vanished.filter(|_| self.held > 0).zip(self.faults.vanish);
         let gives_up = gives_up.map(|(since, (_, after))| since + after).filter(|at| *at > now);
-        [arrival, self.stalled(now), gives_up].into_iter().flatten().min()
+        earliest([arrival, self.stalled(now), gives_up])
     }
 
     fn stalled(&self, now: Tick) -> Option<Tick> {

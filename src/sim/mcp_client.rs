@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use self::action::Running;
 pub use self::lane::{Fate, HeardEvent, Lane};
-use super::{Conn, End, Program, Rng, Wish};
+use super::{Conn, End, Program, Rng, Wish, earliest};
 use crate::http1::ResponseEvent;
 use crate::mcp::{Message, Revision, SessionId};
 use crate::{Disconnect, Tick};
@@ -407,6 +407,6 @@ impl Program for McpClient {
         let action = self.actions.first_key_value().map(|((at, _), _)| *at);
         let asks = self.can_ask().then_some(self.next_ask);
         let deletes = self.config.deletes.filter(|_| self.can_delete());
-        [comes, action, asks, deletes, self.config.leaves].into_iter().flatten().min()
+        earliest([comes, action, asks, deletes, self.config.leaves])
     }
 }

@@ -457,10 +457,12 @@ impl Oracle {
             Kind::Event(Some(id)) => format!("id: {id}{line_end}"),
             _ => String::new(),
         };
-        let body = [id.as_bytes(), frame].concat();
         match self.framing {
-            Framing::Raw => body,
-            Framing::Chunked => [format!("{:x}\r\n", body.len()).as_bytes(), &body[..], b"\r\n"].concat(),
+            Framing::Raw => [id.as_bytes(), frame].concat(),
+            Framing::Chunked => {
+                let size = format!("{:x}\r\n", id.len() + frame.len());
+                [size.as_bytes(), id.as_bytes(), frame, b"\r\n"].concat()
+            }
         }
     }
 
@@ -579,23 +581,31 @@ impl Oracle {
         (self.begun, self.held) = (0, 0);
     }
 
-    /// The earliest of all that time alone will change.
+    /// The earliest of all that time alone will change; of two at once, the one that comes first here.
     fn due(&self) -> Option<(Tick, Wake)> {
-        let mut due: Vec<(Tick, Wake)> = Vec::new();
-        match self.life {
-            Life::Open => {
-                due.extend(self.config.max_lifetime().map(|after| (self.opened + after, Wake::Lifetime)))
-            }
-            Life::Finishing { until, .. } => due.push((until, Wake::Drain)),
+        let life = match self.life {
+            Life::Open => self.config.max_lifetime().map(|after| (self.opened + after, Wake::Lifetime)),
+            Life::Finishing { until, .. } => Some((until, Wake::Drain)),
             Life::Closed(_) => return None,
+        };
+        let (stall, lag, keep_alive) = match self.waiting.front() {
+            Some(first) => (
+                self.config.stall_after().map(|after| (self.pending_since + after, Wake::Stall)),
+                self.config.lag_after().map(|after| (first.at + after, Wake::Lag)),
+                None,
+            ),
+            None => {
+                let every = self.config.keep_alive().every().filter(|_| self.keep_alive);
+                (None, None, every.map(|every| (self.spoke + every, Wake::KeepAlive)))
+            }
+        };
+        let mut due = life;
+        for other in [stall, lag, keep_alive].iter().flatten() {
+            if due.is_none_or(|(at, _)| other.0 < at) {
+                due = Some(*other);
+            }
         }
-        if let Some(first) = self.waiting.front() {
-            due.extend(self.config.stall_after().map(|after| (self.pending_since + after, Wake::Stall)));
-            due.extend(self.config.lag_after().map(|after| (first.at + after, Wake::Lag)));
-        } else if self.keep_alive {
-            due.extend(self.config.keep_alive().every().map(|every| (self.spoke + every, Wake::KeepAlive)));
-        }
-        due.into_iter().min_by_key(|(at, _)| *at)
+        due
     }
 
     fn time_passes(&mut self) {

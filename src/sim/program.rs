@@ -35,7 +35,8 @@ pub enum End {
 ///
 /// `now` is what the program's own clock shows, which may repeat, go back or jump where the world says so.
 pub trait Program {
-    /// The server, by its number, to which it wants a connection made now.
+    /// The server, by its number, to which it wants a connection made now. It is asked once it was told something,
+    /// and when its [`deadline`](Self::deadline) has come.
     fn connects(&mut self, now: Tick) -> Option<usize> {
         let _ = now;
         None
@@ -46,7 +47,7 @@ pub trait Program {
     fn poll(&self, conn: Conn, offer: &mut Vec<u8>) -> Wish;
     /// The peer took these bytes, the first of those offered; none, if it had said that it was ready.
     fn handle_wrote(&mut self, now: Tick, conn: Conn, taken: &[u8]);
-    /// The peer had no room.
+    /// The peer had no room. What the program wants stays what it was.
     fn handle_refused(&mut self, conn: Conn) {
         let _ = conn;
     }

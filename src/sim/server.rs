@@ -17,7 +17,7 @@ pub use self::book::Talk;
 use self::endpoint::Endpoint;
 use super::application::{Application, Outbox};
 use super::session::Live;
-use super::{Conn, End, Program, Rng, Violation, Watched, Wish};
+use super::{Conn, End, Program, Rng, Violation, Watched, Wish, earliest};
 use crate::http1::{Connection, ConnectionConfig, Step as HttpStep};
 use crate::mcp::{
     Attachment, ExchangeId, GapAnswer, HttpSse, Message, Post, PostId, Routes, SessionId, SessionLimits,
@@ -363,7 +363,7 @@ impl<A: Application> Program for Server<A> {
 
     fn deadline(&self) -> Option<Tick> {
         let endpoint = self.endpoint.as_ref().and_then(|endpoint| endpoint.deadline());
-        [self.sessions.deadline(), self.app.deadline(), endpoint].into_iter().flatten().min()
+        earliest([self.sessions.deadline(), self.app.deadline(), endpoint])
     }
 
     fn violation(&self) -> Option<&Violation> {

@@ -29,6 +29,8 @@ pub(super) struct Live {
     waiting: VecDeque<Message>,
     /// Frames of the responses before this one.
     before: (usize, usize),
+    /// Of how many responses the close was given back.
+    given_back: u32,
     violation: Option<Violation>,
 }
 
@@ -57,6 +59,7 @@ impl Live {
             from: 0,
             waiting: VecDeque::new(),
             before: (0, 0),
+            given_back: 0,
             violation: None,
         };
         live.check();
@@ -179,7 +182,19 @@ impl Live {
 
     /// Whether its current response is over.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.stream.poll(), Step::Closed(_))
+        self.close_of(self.generation()).is_some()
+    }
+
+    /// Whether a response of it is over whose close was not given back.
+    pub(super) fn owes_a_close(&self) -> bool {
+        self.given_back < self.generation() + u32::from(self.is_over())
+    }
+
+    /// The close of a response, if it is over: to be given back.
+    pub(super) fn give_back(&mut self, generation: u32) -> Option<Close> {
+        let close = self.close_of(generation)?;
+        self.given_back += 1;
+        Some(close)
     }
 
     /// Frames accepted by its responses, and taken whole.

@@ -54,8 +54,8 @@ impl Watched {
 
     /// A stream that another machine has made, and all that it offers: the oracle knows of the head alone.
     pub(super) fn made(now: Tick, stream: EventStream) -> (Watched, Vec<u8>) {
-        let offer: Vec<u8> = match stream.poll() {
-            Step::Run { bytes, .. } => bytes.pieces().flatten().copied().collect(),
+        let offer = match stream.poll() {
+            Step::Run { bytes, .. } => bytes.pieces().collect::<Vec<_>>().concat(),
             Step::Closed(_) => Vec::new(),
         };
         let end = offer.windows(4).position(|four| four == b"\r\n\r\n").map_or(offer.len(), |at| at + 4);

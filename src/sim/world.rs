@@ -4,13 +4,15 @@ mod host;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use self::host::Host;
 pub use self::host::{ClockFaults, Pace};
-use self::host::{Host, note_pace, own_deadline};
-use super::{Conn, End, Fault, FaultCounts, Faults, Law, Link, Program, Rng, Taken, Violation};
+use super::{
+    Conn, End, Fault, FaultCounts, Faults, Law, Link, Program, Rng, Taken, Violation, Wish, earliest,
+};
 use crate::{Disconnect, Tick};
 
 /// Bytes that a driver reads at once.
@@ -30,15 +32,34 @@ const LOG: usize = 120;
 struct Side {
     done: bool,
     told_end: bool,
-    wake_at: Option<Tick>,
+    rest: Option<Rest>,
+}
+
+/// There is nothing to do at an end until its program wants something else, its links are used, or time has come.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    /// What its program had been told.
+    told: u64,
+    /// What it wants, and whether it offers anything.
+    wants: (Wish, bool),
+    until: Option<Tick>,
 }
 
 impl Side {
     /// This end is no more: what it wrote still arrives, and what the other one writes meets nobody.
     fn end(&mut self, out: &mut Link, back: &mut Link) {
-        (self.done, self.wake_at) = (true, None);
+        (self.done, self.rest) = (true, None);
         out.shut();
         back.desert();
+    }
+
+    /// The rest that it has, if it is not over.
+    fn rest(&self, now: Tick) -> Option<Rest> {
+        self.rest.filter(|rest| rest.until.is_none_or(|until| now < until))
+    }
+
+    fn wake(&mut self) {
+        self.rest = None;
     }
 }
 
@@ -51,6 +72,14 @@ struct Wire {
     down: Link,
     client_side: Side,
     server_side: Side,
+}
+
+impl Wire {
+    /// Its links have changed, or how it is driven.
+    fn wake(&mut self) {
+        self.client_side.wake();
+        self.server_side.wake();
+    }
 }
 
 type MakeLinks = Box<dyn FnMut(usize, Tick, &mut Rng) -> [Faults; 2] + Send>;
@@ -128,8 +157,9 @@ impl<S: Program, C: Program> World<S, C> {
     /// Says how the server of that number is driven, and what its clock does.
     pub fn set_server_pace(&mut self, server: usize, pace: Pace, clock: ClockFaults) {
         if let Some(host) = self.servers.get_mut(server) {
-            (host.pace, host.clock) = (pace, clock);
+            host.set_pace(pace, clock);
         }
+        self.wires.iter_mut().for_each(Wire::wake);
     }
 
     /// Drops the driver of one of the servers' connections in one step of so many; 0 for never.
@@ -146,24 +176,24 @@ impl<S: Program, C: Program> World<S, C> {
     /// The server of that number.
     #[must_use]
     pub fn server(&self, number: usize) -> Option<&S> {
-        self.servers.get(number).map(|host| &host.program)
+        self.servers.get(number).map(Host::program)
     }
 
     /// All servers.
     pub fn servers(&self) -> impl Iterator<Item = &S> {
-        self.servers.iter().map(|host| &host.program)
+        self.servers.iter().map(Host::program)
     }
 
     /// All clients.
     pub fn clients(&self) -> impl Iterator<Item = &C> {
-        self.clients.iter().map(|host| &host.program)
+        self.clients.iter().map(Host::program)
     }
 
     /// Tells every client something.
     pub fn tell_clients(&mut self, mut tell: impl FnMut(&mut C, Tick)) {
         for host in &mut self.clients {
             let now = host.look(self.now);
-            tell(&mut host.program, now);
+            tell(host.tell(), now);
         }
     }
 
@@ -171,7 +201,7 @@ impl<S: Program, C: Program> World<S, C> {
     pub fn tell_servers(&mut self, mut tell: impl FnMut(&mut S, Tick)) {
         for host in &mut self.servers {
             let now = host.look(self.now);
-            tell(&mut host.program, now);
+            tell(host.tell(), now);
         }
     }
 
@@ -220,9 +250,10 @@ impl<S: Program, C: Program> World<S, C> {
         for wire in &mut self.wires {
             wire.up.heal(self.now);
             wire.down.heal(self.now);
+            wire.wake();
         }
         for host in &mut self.servers {
-            (host.pace, host.clock) = (Pace::Exact, ClockFaults::default());
+            host.set_pace(Pace::Exact, ClockFaults::default());
         }
     }
 
@@ -231,6 +262,7 @@ impl<S: Program, C: Program> World<S, C> {
         for wire in &mut self.wires {
             wire.up.cut();
             wire.down.cut();
+            wire.wake();
         }
     }
 
@@ -257,40 +289,33 @@ impl<S: Program, C: Program> World<S, C> {
     }
 
     /// When something happens without anybody's doing.
-    fn next(&self) -> Option<Tick> {
-        let after = |at: Tick| if at > self.now { at } else { self.now + Duration::from_micros(1) };
-        let mut next: Option<Tick> = None;
-        let mut note = |at: Option<Tick>| {
-            if let Some(at) = at {
-                next = Some(next.map_or(at, |next| next.min(at)));
-            }
-        };
-        for wire in &self.wires {
-            note(wire.up.wake_at(self.now));
-            note(wire.down.wake_at(self.now));
-            let server = wire.server_side.wake_at.and_then(|at| self.servers.get(wire.server)?.serves(at));
-            let client = wire.client_side.wake_at.and_then(|at| self.clients.get(wire.client)?.serves(at));
-            note(server.map(after));
-            note(client.map(after));
+    fn next(&mut self) -> Option<Tick> {
+        let World { servers, clients, wires, now, .. } = self;
+        let after = |at: Tick| if at > *now { at } else { *now + Duration::from_micros(1) };
+        let looks = servers.iter().filter_map(|host| match host.pace {
+            Pace::Eager(every) if !wires.is_empty() && !every.is_zero() => Some(host.next_look),
+            _ => None,
+        });
+        let mut next = looks.min();
+        let mut note = |at: Option<Tick>| next = earliest([next, at]);
+        for Wire { up, down, server_side, client_side, .. } in wires {
+            // A stall may have begun since an end was looked at.
+            note(earliest([up.wake_at(*now), down.wake_at(*now)]));
+            note(server_side.rest.and_then(|rest| rest.until));
+            note(client_side.rest.and_then(|rest| rest.until));
         }
-        for host in &self.servers {
-            note(host.program.deadline().and_then(|at| host.serves(at)).map(after));
-            if let Pace::Eager(every) = host.pace {
-                note(Some(after(host.next_look)).filter(|_| !self.wires.is_empty() && !every.is_zero()));
-            }
-        }
-        for host in &self.clients {
-            note(host.program.deadline().and_then(|at| host.serves(at)).map(after));
-        }
-        next
+        servers.iter_mut().for_each(|host| note(host.due()));
+        clients.iter_mut().for_each(|host| note(host.due()));
+        next.map(after)
     }
 
     /// What goes wrong by itself when time moves.
     fn disturb(&mut self) {
         for host in &mut self.servers {
             if host.clock.jumps > 0 && host.rng.one_in(host.clock.jumps) {
-                host.ahead += Duration::from_secs(3_600);
+                host.jump(Duration::from_secs(3_600));
                 host.faults.add(Fault::ClockJump);
+                self.wires.iter_mut().for_each(Wire::wake);
             }
         }
         if self.drops > 0 && self.rng.one_in(self.drops) && !self.wires.is_empty() {
@@ -300,9 +325,10 @@ impl<S: Program, C: Program> World<S, C> {
                 && let Some(host) = self.servers.get_mut(wire.server)
             {
                 let now = host.look(self.now);
-                host.program.handle_dropped(now, wire.conn);
-                host.program.handle_closed(now, wire.conn);
+                host.tell().handle_dropped(now, wire.conn);
+                host.tell().handle_closed(now, wire.conn);
                 wire.server_side.end(&mut wire.down, &mut wire.up);
+                wire.client_side.wake();
                 self.faults.add(Fault::DriverDropped);
             }
         }
@@ -330,7 +356,7 @@ impl<S: Program, C: Program> World<S, C> {
     fn connect(&mut self) -> bool {
         let mut moved = false;
         for number in 0..self.clients.len() {
-            while let Some(server) = self.clients[number].program.connects(self.now) {
+            while let Some(server) = self.clients[number].connects(self.now) {
                 let Some(host) = self.servers.get_mut(server) else { break };
                 let conn = Conn(self.connections);
                 self.connections += 1;
@@ -349,10 +375,10 @@ impl<S: Program, C: Program> World<S, C> {
                     server_side: Side::default(),
                 };
                 let now = host.look(self.now);
-                host.program.handle_connected(now, conn);
-                client.program.handle_connected(self.now, conn);
+                host.tell().handle_connected(now, conn);
+                client.tell().handle_connected(self.now, conn);
                 self.wires.push(wire);
-                self.note(conn, "client", "connected", 0, "");
+                self.note(conn, "client", "connected", 0);
                 moved = true;
             }
         }
@@ -369,15 +395,15 @@ impl<S: Program, C: Program> World<S, C> {
                 host.next_look = now + every;
                 host.faults.add(Fault::SpuriousTimeout);
                 let shown = host.look(now);
-                host.program.handle_timeout(shown, None);
+                host.tell().handle_timeout(shown, None);
                 for wire in self.wires.iter().filter(|wire| !wire.server_side.done) {
-                    host.program.handle_timeout(shown, Some(wire.conn));
+                    host.tell().handle_timeout(shown, Some(wire.conn));
                 }
             }
-            moved |= own_deadline(host, now);
+            moved |= host.own_deadline(now);
         }
         for host in &mut self.clients {
-            moved |= own_deadline(host, now);
+            moved |= host.own_deadline(now);
         }
         moved
     }
@@ -385,38 +411,32 @@ impl<S: Program, C: Program> World<S, C> {
     /// One turn of each end of a connection.
     fn pump(&mut self, at: usize) -> bool {
         let World { servers, wires, offer, input, now, .. } = self;
-        let Wire { conn, server, up, down, server_side, .. } = &mut wires[at];
+        let Wire { conn, server, up, down, server_side, client_side, .. } = &mut wires[at];
         let (conn, mut desk) = (*conn, Desk { now: *now, conn: *conn, offer, input });
-        let moved =
-            servers.get_mut(*server).map_or(Moved::Nothing, |host| desk.pump(host, server_side, down, up));
-        let by_server = self.tell(conn, "server", moved);
+        let host = servers.get_mut(*server);
+        let by_server = host.and_then(|host| desk.pump(host, [server_side, client_side], down, up));
+        if let Some(moved) = by_server {
+            self.tell(conn, "server", moved);
+        }
         let World { clients, wires, offer, input, now, .. } = self;
-        let Wire { client, up, down, client_side, .. } = &mut wires[at];
+        let Wire { client, up, down, server_side, client_side, .. } = &mut wires[at];
         let mut desk = Desk { now: *now, conn, offer, input };
-        let moved =
-            clients.get_mut(*client).map_or(Moved::Nothing, |host| desk.pump(host, client_side, up, down));
-        self.tell(conn, "client", moved) || by_server
+        let host = clients.get_mut(*client);
+        let by_client = host.and_then(|host| desk.pump(host, [client_side, server_side], up, down));
+        if let Some(moved) = by_client {
+            self.tell(conn, "client", moved);
+        }
+        by_server.or(by_client).is_some()
     }
 
-    /// Writes down what one end did; whether it did anything.
-    fn tell(&mut self, conn: Conn, who: &'static str, moved: Moved) -> bool {
+    /// Writes down what one end did.
+    fn tell(&mut self, conn: Conn, who: &'static str, moved: Moved) {
         match moved {
-            Moved::Nothing => return false,
-            Moved::Did(what, n) => {
-                let text = match what {
-                    "wrote" if self.log.is_some() => self.offer.get(..n),
-                    "read" if self.log.is_some() => self.input.get(..n),
-                    _ => None,
-                };
-                let text = text.unwrap_or_default();
-                let text = text[..text.len().min(EXCERPT)].escape_ascii().to_string();
-                self.note(conn, who, what, n, &text);
-            }
+            Moved::Did(what, n) => self.note(conn, who, what, n),
             Moved::Spun(at) => {
                 self.broke(Law::I5, format!("{who}, {conn:?}: its deadline {at} is over after a timeout"));
             }
         }
-        true
     }
 
     /// Forgets the connections with which both ends are done.
@@ -432,19 +452,24 @@ impl<S: Program, C: Program> World<S, C> {
         });
     }
 
-    fn note(&mut self, conn: Conn, who: &str, what: &str, n: usize, text: &str) {
+    fn note(&mut self, conn: Conn, who: &str, what: &str, n: usize) {
         let side = who.as_bytes().first().copied().unwrap_or_default();
         for word in [self.now.as_micros(), u64::from(conn.0), u64::from(side), what.len() as u64, n as u64] {
             self.hash = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17);
         }
-        if let Some(log) = &mut self.log {
-            log.push(format!("// {} connection {}: {who} {what} {n} {text}", self.now, conn.0));
-        }
+        let Some(log) = &mut self.log else { return };
+        let moved = match what {
+            "wrote" => &self.offer[..n],
+            "read" => &self.input[..n],
+            _ => &[],
+        };
+        let text = moved[..n.min(EXCERPT)].escape_ascii();
+        log.push(format!("// {} connection {}: {who} {what} {n} {text}", self.now, conn.0));
     }
 
     fn look_for_violations(&mut self) {
-        let seen = self.servers.iter().find_map(|host| host.program.violation());
-        let seen = seen.or_else(|| self.clients.iter().find_map(|host| host.program.violation()));
+        let seen = self.servers.iter().find_map(|host| host.program().violation());
+        let seen = seen.or_else(|| self.clients.iter().find_map(|host| host.program().violation()));
         if let Some(seen) = seen.cloned() {
             self.violation.get_or_insert(seen);
         }
@@ -463,8 +488,9 @@ impl<S: Program, C: Program> World<S, C> {
     }
 }
 
+/// What one end did.
+#[derive(Clone, Copy)]
 enum Moved {
-    Nothing,
     Did(&'static str, usize),
     /// A deadline is still over after it was served.
     Spun(Tick),
@@ -479,47 +505,74 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// One turn of a driver: write, then read, then look at the clock.
+    /// One turn of a driver, where there may be anything to do.
     fn pump<P: Program>(
         &mut self,
+        host: &mut Host<P>,
+        [side, other]: [&mut Side; 2],
+        out: &mut Link,
+        back: &mut Link,
+    ) -> Option<Moved> {
+        let rest = side.rest(self.now);
+        if side.done || rest.is_some_and(|rest| rest.told == host.told()) {
+            return None;
+        }
+        self.offer.clear();
+        let wish = host.program().poll(self.conn, self.offer);
+        let wants = (wish, !self.offer.is_empty());
+        if let Some(rest) = rest.filter(|rest| rest.wants == wants) {
+            side.rest = Some(Rest { told: host.told(), ..rest });
+            return None;
+        }
+        let was_shut = out.is_shut();
+        let moved = self.turn(wish, host, side, out, back);
+        side.rest = moved.is_none().then(|| {
+            let served = wish.wake_at.and_then(|at| host.serves(at));
+            let until = earliest([served, out.wake_at(self.now), back.wake_at(self.now)]);
+            Rest { told: host.told(), wants, until }
+        });
+        if moved.is_some() || out.is_shut() != was_shut {
+            other.wake();
+        }
+        moved
+    }
+
+    /// It writes, then reads, then looks at the clock: until one of them moves anything.
+    fn turn<P: Program>(
+        &mut self,
+        wish: Wish,
         host: &mut Host<P>,
         side: &mut Side,
         out: &mut Link,
         back: &mut Link,
-    ) -> Moved {
+    ) -> Option<Moved> {
         let (now, conn) = (self.now, self.conn);
-        if side.done {
-            return Moved::Nothing;
-        }
-        self.offer.clear();
-        let wish = host.program.poll(conn, self.offer);
-        side.wake_at = wish.wake_at;
         match wish.end {
             End::Open => {}
             End::Shut => out.shut(),
             End::Drop => {
                 let shown = host.look(now);
-                host.program.handle_closed(shown, conn);
+                host.tell().handle_closed(shown, conn);
                 side.end(out, back);
-                return Moved::Did("dropped", 0);
+                return Some(Moved::Did("dropped", 0));
             }
         }
         let gone = out.is_deserted() && !self.offer.is_empty();
         if let Some(how) = out.broken(now).or(back.broken_behind(now)).or(gone.then_some(Disconnect::Reset)) {
             let shown = host.look(now);
-            host.program.handle_disconnect(shown, conn, how);
-            host.program.handle_closed(shown, conn);
+            host.tell().handle_disconnect(shown, conn, how);
+            host.tell().handle_closed(shown, conn);
             side.end(out, back);
-            return Moved::Did("lost", 0);
+            return Some(Moved::Did("lost", 0));
         }
         if !self.offer.is_empty() && wish.end == End::Open {
             match out.write(now, self.offer) {
                 Taken::Some(n) => {
                     let shown = host.look(now);
-                    host.program.handle_wrote(shown, conn, &self.offer[..n]);
-                    return Moved::Did("wrote", n);
+                    host.tell().handle_wrote(shown, conn, &self.offer[..n]);
+                    return Some(Moved::Did("wrote", n));
                 }
-                Taken::Full => host.program.handle_refused(conn),
+                Taken::Full => host.handle_refused(conn),
             }
         }
         if wish.read > 0 {
@@ -527,30 +580,30 @@ impl Desk<'_> {
             back.read(now, wish.read.min(READ), self.input);
             if !self.input.is_empty() {
                 let shown = host.look(now);
-                host.program.handle_bytes(shown, conn, self.input);
-                return Moved::Did("read", self.input.len());
+                host.tell().handle_bytes(shown, conn, self.input);
+                return Some(Moved::Did("read", self.input.len()));
             }
             if back.is_at_end() && !side.told_end {
                 side.told_end = true;
                 let shown = host.look(now);
-                host.program.handle_disconnect(shown, conn, Disconnect::Eof);
-                return Moved::Did("saw the end", 0);
+                host.tell().handle_disconnect(shown, conn, Disconnect::Eof);
+                return Some(Moved::Did("saw the end", 0));
             }
         }
         match wish.wake_at {
             Some(at) if host.serves(at).is_some_and(|due| due <= now) => {
-                note_pace(host, at, now);
+                host.note_pace(at, now);
                 let shown = host.look(now);
-                host.program.handle_timeout(shown, Some(conn));
+                host.tell().handle_timeout(shown, Some(conn));
                 self.offer.clear();
-                let still = host.program.poll(conn, self.offer).wake_at.filter(|at| *at <= shown);
-                still.map_or(Moved::Did("timed out", 0), Moved::Spun)
+                let still = host.program().poll(conn, self.offer).wake_at.filter(|at| *at <= shown);
+                Some(still.map_or(Moved::Did("timed out", 0), Moved::Spun))
             }
             Some(at) if host.pace == Pace::Never && at <= now + host.ahead => {
                 host.faults.add(Fault::NoDeadline);
-                Moved::Nothing
+                None
             }
-            Some(_) | None => Moved::Nothing,
+            Some(_) | None => None,
         }
     }
 }

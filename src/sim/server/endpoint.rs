@@ -15,7 +15,7 @@ use crate::mcp::{
     Answer, Body, BodyDecision, CallId, ExchangeId, HeadDecision, Message, MessageKind, Outlet, Post,
     Principal, Revision, SessionId, Streamable, StreamableConfig, StreamableEvent,
 };
-use crate::sim::{Conn, HAPPENINGS, Law, Watched};
+use crate::sim::{Conn, HAPPENINGS, Law, Watched, earliest};
 use crate::{AccessRules, Close, Tick};
 
 /// An endpoint of Streamable HTTP, and the naive opinion about it.
@@ -105,7 +105,7 @@ impl Endpoint {
 
     pub(super) fn deadline(&self) -> Option<Tick> {
         let reads = (!self.readable.is_empty()).then_some(self.busy_until);
-        [self.machine.deadline(), reads, self.stops].into_iter().flatten().min()
+        earliest([self.machine.deadline(), reads, self.stops])
     }
 
     /// The book's time is the machine's.

@@ -146,9 +146,13 @@ impl<A: Application> Server<A> {
 
     /// Gives the closes of responses to whom they concern, each once.
     pub(super) fn reap(&mut self, now: Tick) {
+        if !self.live.values().any(Live::owes_a_close) {
+            return;
+        }
         for peer in self.peers.values_mut() {
             if let Peer::Session { id, generation, attachment } = peer
-                && let Some(close) = self.live.get(id).and_then(|live| live.close_of(*generation))
+                && attachment.is_some()
+                && let Some(close) = self.live.get_mut(id).and_then(|live| live.give_back(*generation))
                 && let Some(attachment) = attachment.take()
             {
                 self.ends.closes.push(close);
@@ -175,16 +179,19 @@ impl<A: Application> Server<A> {
     /// After a fact of one connection.
     pub(super) fn follow_up(&mut self, now: Tick, conn: Conn) {
         self.serve(now, conn);
-        if let Some(Peer::Session { id, .. }) = self.peers.get(&conn) {
-            let id = id.clone();
-            if let Some(live) = self.live.get_mut(&id) {
-                live.send_waiting(now);
-                self.note(self.live.get(&id).and_then(Live::violation).cloned());
+        match self.peers.get(&conn) {
+            Some(Peer::Session { id, .. }) => {
+                let id = id.clone();
+                if let Some(live) = self.live.get_mut(&id) {
+                    live.send_waiting(now);
+                    self.note(self.live.get(&id).and_then(Live::violation).cloned());
+                }
+                self.read(now, &id);
             }
-            self.read(now, &id);
+            Some(Peer::Events { .. }) => self.fill(now, conn),
+            Some(Peer::Answer { .. }) => self.fill_again(now, conn),
+            Some(Peer::Http { .. }) | None => {}
         }
-        self.fill(now, conn);
-        self.fill_again(now, conn);
         self.keep_house(now);
         if let Some(Peer::Events { stream } | Peer::Answer { stream, .. }) = self.peers.get(&conn)
             && stream.violation().is_some()

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::draw::Draw;
 use super::worker::Worker;
 use crate::mcp::{CallId, Incoming, Message, SessionEnd, SessionId, StreamableEnd};
-use crate::sim::{Application, Fault, FaultCounts, Outbox, Rng};
+use crate::sim::{Application, Fault, FaultCounts, Outbox, Rng, earliest};
 use crate::{Frame, Tick};
 
 /// An application that answers, and talks by itself: too much, not at all, or until it fails.
@@ -110,7 +110,7 @@ impl Application for Chatter {
     }
 
     fn deadline(&self) -> Option<Tick> {
-        [(!self.silent).then_some(self.next), self.worker.deadline(self.silent)].into_iter().flatten().min()
+        earliest([(!self.silent).then_some(self.next), self.worker.deadline(self.silent)])
     }
 
     fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::Tick;
 use crate::mcp::{CallId, Incoming, Message};
-use crate::sim::{Outbox, Rng};
+use crate::sim::{Outbox, Rng, earliest};
 
 /// How often there is news for subscriptions.
 const NEWS: Duration = Duration::from_millis(400);
@@ -114,7 +114,7 @@ impl Worker {
     /// When it goes on; in silence there is no news.
     pub(super) fn deadline(&self, silent: bool) -> Option<Tick> {
         let works = self.works.iter().map(|work| work.next).min();
-        [works, self.news.filter(|_| !silent)].into_iter().flatten().min()
+        earliest([works, self.news.filter(|_| !silent)])
     }
 
     /// Goes on with what is due; with everything, where it is to come to an end.

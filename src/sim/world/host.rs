@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::Tick;
-use crate::sim::{Fault, FaultCounts, Program, Rng};
+use crate::sim::{Conn, Fault, FaultCounts, Program, Rng};
 
 /// How a program's driver serves deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,13 @@ pub struct ClockFaults {
 
 #[derive(Debug)]
 pub(super) struct Host<P> {
-    pub(super) program: P,
+    program: P,
+    /// How often it was told something, or how it is driven was changed: until the next time it wants the same.
+    told: u64,
+    /// See [`due`](Self::due); and what it had been told when it was asked.
+    due: (Option<Tick>, u64),
+    /// What it had been told when it last wanted no connection.
+    content: u64,
     pub(super) rng: Rng,
     pub(super) pace: Pace,
     pub(super) clock: ClockFaults,
@@ -47,6 +53,9 @@ impl<P: Program> Host<P> {
     pub(super) fn new(program: P, rng: Rng) -> Host<P> {
         Host {
             program,
+            told: 1,
+            due: (None, 0),
+            content: 0,
             rng,
             pace: Pace::Exact,
             clock: ClockFaults::default(),
@@ -55,6 +64,77 @@ impl<P: Program> Host<P> {
             next_look: Tick::ZERO,
             faults: FaultCounts::default(),
             connections: 0,
+        }
+    }
+
+    pub(super) fn program(&self) -> &P {
+        &self.program
+    }
+
+    /// The program, to be told something.
+    pub(super) fn tell(&mut self) -> &mut P {
+        self.told += 1;
+        &mut self.program
+    }
+
+    /// There was no room for what it offered: that changes nothing that it wants.
+    pub(super) fn handle_refused(&mut self, conn: Conn) {
+        self.program.handle_refused(conn);
+    }
+
+    pub(super) fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// Says how it is driven from now on.
+    pub(super) fn set_pace(&mut self, pace: Pace, clock: ClockFaults) {
+        (self.pace, self.clock) = (pace, clock);
+        self.told += 1;
+    }
+
+    /// Its clock jumps ahead, for good.
+    pub(super) fn jump(&mut self, by: Duration) {
+        self.ahead += by;
+        self.told += 1;
+    }
+
+    /// The server to which it wants a connection made now. It is asked once it was told something, or is due.
+    pub(super) fn connects(&mut self, now: Tick) -> Option<usize> {
+        if self.content == self.told && self.due().is_none_or(|at| now < at) {
+            return None;
+        }
+        let server = self.tell().connects(now);
+        if server.is_none() {
+            self.content = self.told;
+        }
+        server
+    }
+
+    /// When, in the world's time, the program's own deadline is served.
+    pub(super) fn due(&mut self) -> Option<Tick> {
+        if self.due.1 != self.told {
+            self.due = (self.program.deadline().and_then(|at| self.serves(at)), self.told);
+        }
+        self.due.0
+    }
+
+    /// Serves it, if it is due.
+    pub(super) fn own_deadline(&mut self, now: Tick) -> bool {
+        if self.due().is_none_or(|at| now < at) {
+            return false;
+        }
+        if let Some(at) = self.program.deadline() {
+            self.note_pace(at, now);
+        }
+        let shown = self.look(now);
+        self.tell().handle_timeout(shown, None);
+        true
+    }
+
+    /// Counts a deadline that is served late.
+    pub(super) fn note_pace(&mut self, due: Tick, now: Tick) {
+        if matches!(self.pace, Pace::Late(_)) && due < now + self.ahead {
+            self.faults.add(Fault::LateDeadline);
         }
     }
 
@@ -75,29 +155,11 @@ impl<P: Program> Host<P> {
 
     /// When, in the world's time, this deadline of its clock is served.
     pub(super) fn serves(&self, at: Tick) -> Option<Tick> {
-        let ahead = u64::try_from(self.ahead.as_micros()).unwrap_or(u64::MAX);
-        let due = Tick::from_micros(at.as_micros().saturating_sub(ahead));
+        let due = Tick::ZERO + at.since(Tick::ZERO + self.ahead);
         match self.pace {
             Pace::Exact | Pace::Eager(_) => Some(due),
             Pace::Late(by) => Some(due + by),
             Pace::Never => None,
         }
-    }
-}
-
-/// Serves the program's own deadline, if it is due.
-pub(super) fn own_deadline<P: Program>(host: &mut Host<P>, now: Tick) -> bool {
-    let due = host.program.deadline().filter(|at| host.serves(*at).is_some_and(|at| at <= now));
-    let Some(due) = due else { return false };
-    note_pace(host, due, now);
-    let shown = host.look(now);
-    host.program.handle_timeout(shown, None);
-    true
-}
-
-/// Counts a deadline that is served late.
-pub(super) fn note_pace<P: Program>(host: &mut Host<P>, due: Tick, now: Tick) {
-    if matches!(host.pace, Pace::Late(_)) && due < now + host.ahead {
-        host.faults.add(Fault::LateDeadline);
     }
 }
