@@ -1,5 +1,6 @@
 //! Named scenarios in the simulator: the origin's defects, three ways of driving, many sessions, one world twice.
 
+mod oracle;
 mod streamable;
 
 use std::sync::Arc;
