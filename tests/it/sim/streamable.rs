@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sansio_sse::mcp::{
-    AnswerMode, CallId, Incoming, Message, Revision, SecondGet, SessionId, StreamableConfig,
+    AnswerMode, CallId, Incoming, Message, Revision, SecondGet, SessionId, StreamableConfig, StreamableLimits,
 };
 use sansio_sse::sim::{
     Application, Fate, Faults, Lane, McpClient, McpConfig, Outbox, Rng, Server, ServerConfig, Spot, World,
@@ -241,4 +241,29 @@ fn i1_a_retry_in_the_first_event_is_not_the_one_at_an_early_end() {
     world.run_until(at(30)).unwrap();
     let server = world.server(0).unwrap();
     assert!(server.happenings().any(|(what, times)| what == "request: let go" && times > 0));
+}
+
+#[test]
+fn i12_whoever_comes_back_too_late_is_told_so_and_listens_anew() {
+    let limits = StreamableLimits { replay_for: Duration::from_millis(200), ..StreamableLimits::default() };
+    let config = StreamableConfig { limits, ..StreamableConfig::default() };
+    let clients =
+        (0..10).map(|seed| McpConfig { seed, retry: Duration::from_secs(1), ..asks(seed * 100, 0) });
+    let mut world = mcp_world(config, clients.collect());
+    // Behind the head, the event that the stream begins with, and two more.
+    world.set_links(|_, _, _| {
+        [Faults::default(), Faults { reset: Some(Spot::Blank(4)), ..Faults::default() }]
+    });
+    world.run_until(at(4)).unwrap();
+    let server = world.server(0).unwrap();
+    let refused = server.happenings().find(|(what, _)| *what == "gap: refused").map_or(0, |(_, times)| times);
+    let told: u64 = world.clients().map(McpClient::told_gone).sum();
+    assert_eq!(told, refused);
+    for client in world.clients() {
+        let own = client.lanes().iter().filter(|lane| lane.request().is_none());
+        let (gone, there): (Vec<&Lane>, Vec<&Lane>) = own.partition(|lane| lane.fate() == Fate::Gone);
+        assert!(!gone.is_empty() && client.told_gone() == gone.len() as u64);
+        assert!(gone.iter().all(|lane| lane.heard().len() >= 2), "it has heard what came before");
+        assert_eq!(there.len(), 1, "one goes on");
+    }
 }
