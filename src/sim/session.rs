@@ -300,3 +300,6 @@ fn oracle_of(
     }
     oracle
 }
+
+#[cfg(test)]
+mod tests;
