@@ -356,9 +356,7 @@ impl Streamable {
                 continue;
             };
             let Some(tagged) = notification.with_meta(SUBSCRIPTION_ID, id) else { continue };
-            let Ok(frame) = self.config.stream.frame("message", tagged.as_str(), false).build() else {
-                continue;
-            };
+            let frame = frame_of(&self.config, &tagged);
             heard += 1;
             if !channel.log.has_waiting(&frame) {
                 self.append_frame(number, frame, false);
