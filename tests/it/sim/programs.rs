@@ -77,6 +77,13 @@ fn a_program_need_not_know_of_time_nor_of_its_driver() {
     assert!(world.faults().of(Fault::PartialWrite) > 5, "on a connection that is open");
     assert_eq!((world.open(), world.violation()), (1, None));
 
+    // Nor need it want a connection.
+    let mut alone: World<Plain, Plain> = World::new(1);
+    alone.add_server(Plain::new(b"welcome"));
+    alone.add_client(Plain::new(b"hello"));
+    alone.run_until(at(5)).unwrap();
+    assert_eq!((alone.connections(), alone.now()), (0, at(5)));
+
     // Its driver is dropped at the first step of time: to it, that is a reset.
     let mut world = greeting();
     world.set_drops(1);

@@ -1,5 +1,6 @@
 //! Named scenarios at `/mcp` in the simulator: cuts, polling, two streams, sessions that are deleted, cancellation.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sansio_sse::mcp::{
@@ -10,7 +11,7 @@ use sansio_sse::sim::{
 };
 use sansio_sse::{Retry, StreamConfig, Tick};
 
-use super::at;
+use super::{Either, Raw, at};
 
 /// Answers each request with so many notifications in front, one in `every`; and says one thing on each session's own
 /// stream as often.
@@ -241,6 +242,69 @@ fn i1_a_retry_in_the_first_event_is_not_the_one_at_an_early_end() {
     world.run_until(at(30)).unwrap();
     let server = world.server(0).unwrap();
     assert!(server.happenings().any(|(what, times)| what == "request: let go" && times > 0));
+}
+
+/// Requests that waited in vain for an application that takes one message in a while are made again.
+#[test]
+fn i2_requests_that_are_held_back_for_too_long_are_refused_and_answered_when_they_come_again() {
+    let one = NonZeroUsize::MIN;
+    let hold_for = Duration::from_millis(200);
+    let limits = StreamableLimits { max_messages: one, hold_for, ..StreamableLimits::default() };
+    let config = StreamableConfig { limits, ..StreamableConfig::default() };
+    let busy_for = Duration::from_millis(300);
+    let config = ServerConfig {
+        streamable: Some(config),
+        busy_for,
+        late_by: Some(Duration::ZERO),
+        ..Default::default()
+    };
+    let mut world = World::new(9);
+    world.add_server(Server::new(Slow::new(2, Duration::from_millis(20)), config, Rng::new(3)));
+    world.add_client(McpClient::new(asks(1, 12)));
+    world.run_until(at(60)).unwrap();
+    let (server, client) = (world.server(0).unwrap(), world.clients().next().unwrap());
+    let busy = client.statuses().find(|(status, _)| *status == 503).map_or(0, |(_, times)| times);
+    assert!(busy > 3, "{busy}");
+    all_heard(server, client);
+    let answered = client.lanes().iter().filter(|lane| lane.fate() == Fate::Answered);
+    assert_eq!(answered.count(), 13, "`initialize`, and each request");
+}
+
+#[test]
+fn check_22_streams_without_a_retry_begin_with_an_id_alone_and_are_resumed_from_it() {
+    let stream = StreamConfig::builder().retry(Retry::Never).build().unwrap();
+    let config = StreamableConfig { stream: stream.into(), ..StreamableConfig::default() };
+    let mut world = mcp_world(config, vec![asks(1, 6)]);
+    world.set_links(|_, _, _| {
+        [Faults::default(), Faults { reset: Some(Spot::Blank(3)), ..Faults::default() }]
+    });
+    world.run_until(at(60)).unwrap();
+    let (server, client) = (world.server(0).unwrap(), world.clients().next().unwrap());
+    all_heard(server, client);
+    let begun = client.lanes().iter().filter_map(|lane| lane.heard().first());
+    assert!(begun.filter(|first| first.data.is_empty()).count() > 3);
+}
+
+/// A revision without sessions can't be agreed on in one.
+#[test]
+fn an_initialize_that_proposes_a_revision_without_sessions_leads_to_the_newest_with() {
+    let revision = Revision::V2026_07_28;
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{revision}"}}}}"#
+    );
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut world = World::new(1);
+    let config = ServerConfig { streamable: Some(StreamableConfig::default()), ..ServerConfig::default() };
+    world.add_server(Server::new(Slow::new(0, Duration::from_millis(50)), config, Rng::new(3)));
+    world.add_client(Either::Raw(Raw { bytes: request.into_bytes(), answer: Vec::new(), wants: true }));
+    world.run_until(at(5)).unwrap();
+    let Some(Either::Raw(raw)) = world.clients().next() else { panic!("it is raw") };
+    let answer = String::from_utf8_lossy(&raw.answer);
+    assert!(answer.ends_with(r#"{"protocolVersion":"2025-11-25"}}"#), "{answer}");
 }
 
 #[test]
