@@ -301,3 +301,56 @@ fn clients_hang_up_where_they_are_answered_nonsense_and_come_again() {
         assert!(world.clients().all(|client| client.session().is_none()));
     }
 }
+
+/// Whether it came through is not known, and it is not said twice; the next is.
+#[test]
+fn a_post_that_is_answered_nonsense_is_not_said_again() {
+    let opening = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n\
+        event: endpoint\ndata: /message?session_id=a-1\n\n";
+    let mut world: World<Turns, Client> = World::new(1);
+    world.add_server(Turns(
+        vec![opening, b"nonsense\r\n\r\n", b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"],
+        Plain::new(b""),
+    ));
+    let posts = (1..=2).map(|number| request(number, "say", "[]")).collect();
+    world.add_client(client(ClientConfig { posts, ..ClientConfig::default() }));
+    world.run_until(at(5)).unwrap();
+    let client = world.clients().next().unwrap();
+    assert!(client.has_said_all());
+    assert_eq!(client.accepted(), [request(2, "say", "[]")]);
+    assert_eq!(world.connections(), 3);
+}
+
+/// Says something else on each connection.
+struct Turns(Vec<&'static [u8]>, Plain);
+
+impl Program for Turns {
+    fn handle_connected(&mut self, now: Tick, conn: Conn) {
+        self.1.says = self.0.remove(0);
+        self.1.handle_connected(now, conn);
+    }
+
+    fn poll(&self, conn: Conn, offer: &mut Vec<u8>) -> Wish {
+        self.1.poll(conn, offer)
+    }
+
+    fn handle_wrote(&mut self, now: Tick, conn: Conn, taken: &[u8]) {
+        self.1.handle_wrote(now, conn, taken);
+    }
+
+    fn handle_bytes(&mut self, now: Tick, conn: Conn, bytes: &[u8]) {
+        self.1.handle_bytes(now, conn, bytes);
+    }
+
+    fn handle_disconnect(&mut self, now: Tick, conn: Conn, how: Disconnect) {
+        self.1.handle_disconnect(now, conn, how);
+    }
+
+    fn handle_closed(&mut self, now: Tick, conn: Conn) {
+        self.1.handle_closed(now, conn);
+    }
+
+    fn handle_timeout(&mut self, now: Tick, conn: Option<Conn>) {
+        self.1.handle_timeout(now, conn);
+    }
+}

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sansio_sse::mcp::{
-    AnswerMode, CallId, Incoming, Message, Revision, SecondGet, SessionId, StreamableConfig, StreamableLimits,
+    AnswerMode, CallId, Incoming, Message, Offer, Revision, SecondGet, SessionId, StreamableConfig,
+    StreamableLimits,
 };
 use sansio_sse::sim::{
     Application, Fate, Faults, Lane, McpClient, McpConfig, Outbox, Rng, Server, ServerConfig, Spot, World,
@@ -242,6 +243,57 @@ fn i1_a_retry_in_the_first_event_is_not_the_one_at_an_early_end() {
     world.run_until(at(30)).unwrap();
     let server = world.server(0).unwrap();
     assert!(server.happenings().any(|(what, times)| what == "request: let go" && times > 0));
+}
+
+/// I2, for subscriptions: each is told what has changed, and a stalled one once of what has changed again and again.
+#[test]
+fn i2_news_that_wait_for_a_subscriber_are_told_to_it_once() {
+    struct Restless(Tick, u32);
+    impl Application for Restless {
+        fn handle_message(&mut self, _: Tick, _: &SessionId, _: &Message, _: &mut Outbox) {}
+        fn deadline(&self) -> Option<Tick> {
+            (self.1 < 40).then_some(self.0)
+        }
+        fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {
+            if self.deadline().is_some_and(|at| at <= now) {
+                (self.0, self.1) = (now + Duration::from_millis(100), self.1 + 1);
+                out.notify(Message::notification("notifications/tools/list_changed", "{}").unwrap());
+            }
+        }
+    }
+    let mut world = World::new(9);
+    let stream = StreamConfig::builder().max_queued(NonZeroUsize::MIN, NonZeroUsize::MIN).build().unwrap();
+    let config = StreamableConfig {
+        subscriptions: Some(Offer::all()),
+        stream: stream.into(),
+        ..StreamableConfig::default()
+    };
+    let config =
+        ServerConfig { streamable: Some(config), late_by: Some(Duration::ZERO), ..ServerConfig::default() };
+    world.add_server(Server::new(Restless(at(1), 0), config, Rng::new(3)));
+    for number in 1..=2 {
+        let asks = [(number, "subscriptions/listen".to_owned())].into();
+        let comes = Tick::from_micros(number);
+        world.add_client(McpClient::new(McpConfig {
+            revision: Revision::V2026_07_28,
+            asks,
+            comes,
+            ..McpConfig::default()
+        }));
+    }
+    world.set_links(|client, _, _| {
+        let stalls = if client == 0 { vec![(at(2), Duration::from_secs(2))] } else { Vec::new() };
+        [Faults::default(), Faults { stalls, ..Faults::default() }]
+    });
+    world.run_until(at(10)).unwrap();
+    let server = world.server(0).unwrap();
+    let heard: Vec<usize> = world.clients().map(|client| client.lanes()[0].heard().len()).collect();
+    assert_eq!(heard[1], 41, "the acknowledgement, and all of it");
+    // What was in the stream when it stalled is not taken back.
+    assert!((21..=30).contains(&heard[0]), "{heard:?}");
+    for (request, heard) in ["1", "2"].into_iter().zip(heard) {
+        assert_eq!(server.said_to(request).unwrap().said().flatten().count(), heard);
+    }
 }
 
 /// Requests that waited in vain for an application that takes one message in a while are made again.
