@@ -483,7 +483,9 @@ fn a_session_whose_initialize_is_let_go_of_is_refused() {
     bench.endpoint.let_go(bench.now, call);
     let end = StreamableEnd::Refused;
     assert_eq!(bench.drain(), [StreamableEvent::Ended { session: session.clone(), end, unread: 0 }]);
-    assert_eq!(said(&bench.body(exchange)), [""], "a stream that ends without a word");
+    let text = bench.read(exchange);
+    assert!(!text.contains("Mcp-Session-Id"), "nobody is told of a session that is over: {text}");
+    assert_eq!(said(&text), [""], "a stream that ends without a word");
     assert!(bench.closed(exchange).is_some());
     assert_eq!((bench.endpoint.sessions().count(), bench.endpoint.load()), (0, (0, 0, 0)));
     assert_eq!(bench.get(session.as_str(), V11, "").whole().status, 404);
