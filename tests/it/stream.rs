@@ -560,6 +560,23 @@ fn an_idle_stream_is_small() {
     assert!(size <= 320, "{size} bytes");
 }
 
+#[test]
+fn an_event_that_is_encoded_in_place_is_refused_by_a_stream_that_is_ending_or_over() {
+    let mut stream = EventStream::new(at(0), Arc::new(StreamConfig::default()));
+    stream.push_event(at(0), Frame::builder().data("first")).unwrap();
+    for _ in ["draining", "closed"] {
+        stream.finish(at(1));
+        let refused = stream.push_event(at(1), Frame::builder().data("second"));
+        assert_eq!(refused, Err(EventError::Closed));
+        // The first is what there is to say.
+        stream.handle_wrote(at(1), b"data: first\n\n".len());
+    }
+    assert_eq!(
+        stream.closed().map(|close| (close.reason, close.undelivered)),
+        Some((CloseReason::Finished, 0))
+    );
+}
+
 // ---- helpers ----
 
 fn ms(ms: u64) -> Duration {
@@ -607,21 +624,4 @@ fn closed(stream: &EventStream) -> Close {
         Step::Closed(close) => *close,
         Step::Run { .. } => panic!("still open: {stream:?}"),
     }
-}
-
-#[test]
-fn an_event_that_is_encoded_in_place_is_refused_by_a_stream_that_is_ending_or_over() {
-    let mut stream = EventStream::new(at(0), Arc::new(StreamConfig::default()));
-    stream.push_event(at(0), Frame::builder().data("first")).unwrap();
-    for _ in ["draining", "closed"] {
-        stream.finish(at(1));
-        let refused = stream.push_event(at(1), Frame::builder().data("second"));
-        assert_eq!(refused, Err(EventError::Closed));
-        // The first is what there is to say.
-        stream.handle_wrote(at(1), b"data: first\n\n".len());
-    }
-    assert_eq!(
-        stream.closed().map(|close| (close.reason, close.undelivered)),
-        Some((CloseReason::Finished, 0))
-    );
 }

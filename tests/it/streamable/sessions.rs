@@ -454,13 +454,6 @@ fn a_session_that_ends_while_a_get_waits_for_its_turn_answers_both() {
     assert_eq!((bench.endpoint.load(), bench.endpoint.deadline()), ((0, 0, 0), None));
 }
 
-// ---- helpers ----
-
-/// A notification of that many bytes more than an empty one.
-fn large(more: usize) -> String {
-    format!(r#"{{"jsonrpc":"2.0","method":"n","params":["{}"]}}"#, "x".repeat(more))
-}
-
 /// The older transport's revision has no sessions like these: what comes closest is spoken, batches and all.
 #[test]
 fn a_session_that_agrees_on_2024_11_05_speaks_2025_03_26() {
@@ -507,4 +500,11 @@ fn hurt_12_a_get_that_waits_and_is_displaced_opens_and_ends_at_once() {
         assert_eq!(reason, close.then_some(CloseReason::Superseded), "{exchange:?}");
     }
     assert_eq!(said(&bench.body(third)), ["", "1"]);
+}
+
+// ---- helpers ----
+
+/// A notification of that many bytes more than an empty one.
+fn large(more: usize) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"n","params":["{}"]}}"#, "x".repeat(more))
 }
