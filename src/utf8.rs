@@ -17,9 +17,9 @@ pub(crate) fn longest_text(bytes: &[u8]) -> &str {
         // Where a piece ends, a character is often cut.
         let cut =
             bytes.len() - bytes.iter().rev().take(3).position(|byte| *byte >= 0xC0).map_or(0, |at| at + 1);
-        text(&bytes[..cut]).unwrap_or_else(|| match str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(invalid) => str::from_utf8(&bytes[..invalid.valid_up_to()]).unwrap_or_default(),
+        text(&bytes[..cut]).unwrap_or_else(|| {
+            let valid = |invalid: str::Utf8Error| str::from_utf8(&bytes[..invalid.valid_up_to()]);
+            str::from_utf8(bytes).or_else(valid).unwrap_or_default()
         })
     })
 }

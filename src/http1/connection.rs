@@ -254,24 +254,22 @@ impl Connection {
     /// the socket closes after the stream. A `HEAD` request cannot be answered by a stream.
     pub fn hand_over(&mut self, now: Tick) -> Result<Handover, CommandError> {
         self.see(now);
-        match &self.phase {
-            Phase::Decide { head } | Phase::Ready { head, .. } if head.method() == "HEAD" => {
-                return Err(CommandError::NoBody);
+        if let Phase::Decide { head } | Phase::Ready { head, .. } = &self.phase
+            && head.method() == "HEAD"
+        {
+            return Err(CommandError::NoBody);
+        }
+        let (head, body) = match self.take_phase() {
+            Phase::Decide { head } => (head, Vec::new()),
+            Phase::Ready { head, body } if self.out.is_empty() => (head, body),
+            other => {
+                self.phase = other;
+                return Err(CommandError::OutOfPhase);
             }
-            Phase::Ready { .. } if !self.out.is_empty() => return Err(CommandError::OutOfPhase),
-            Phase::Decide { .. } | Phase::Ready { .. } => {}
-            Phase::Head { .. }
-            | Phase::Body { .. }
-            | Phase::Answering { .. }
-            | Phase::Linger { .. }
-            | Phase::Closed(_) => return Err(CommandError::OutOfPhase),
-        }
+        };
         let read_behind = self.ahead.len();
-        match self.close(ConnectionClose::HandedOver) {
-            Phase::Decide { head } => Ok(Handover { head, body: Vec::new(), read_behind, eof: self.eof }),
-            Phase::Ready { head, body } => Ok(Handover { head, body, read_behind, eof: self.eof }),
-            _ => Err(CommandError::OutOfPhase),
-        }
+        self.close(ConnectionClose::HandedOver);
+        Ok(Handover { head, body, read_behind, eof: self.eof })
     }
 
     /// Ends the connection in good order: at once between requests, else after the response to the present one.
@@ -393,10 +391,9 @@ impl Connection {
     }
 
     fn complete_body(&mut self) {
-        self.phase = match self.take_phase() {
-            Phase::Body { head, body, .. } => Phase::Ready { head, body },
-            other => other,
-        };
+        if let Phase::Body { head, body, .. } = self.take_phase() {
+            self.phase = Phase::Ready { head, body };
+        }
     }
 
     /// Looks at the bytes read ahead, now that the phase wants some.
@@ -482,11 +479,11 @@ impl Connection {
         self.close(why);
     }
 
-    /// Frees all and gives the phase that was.
-    fn close(&mut self, close: ConnectionClose) -> Phase {
+    /// Frees all.
+    fn close(&mut self, close: ConnectionClose) {
         self.out = Out::default();
         self.ahead = Vec::new();
-        mem::replace(&mut self.phase, Phase::Closed(close))
+        self.phase = Phase::Closed(close);
     }
 
     fn take_decide(&mut self) -> Result<Arc<RequestHead>, CommandError> {

@@ -240,6 +240,7 @@ type Classified = (MessageKind, Option<Arc<str>>, Option<Arc<str>>);
 
 impl Envelope<'_> {
     fn classify(self) -> Result<Classified, MessageError> {
+        const BAD_ID: &str = "id must be a string or a whole number";
         let refuse = |why| Err(MessageError::NotMessage { why });
         if self.version.as_deref() != Some("2.0") {
             return refuse("jsonrpc must be \"2.0\"");
@@ -260,11 +261,11 @@ impl Envelope<'_> {
             (None, Some(id), true, false) | (None, Some(id), false, true) if is_id(id) => {
                 MessageKind::Response
             }
-            (_, Some(id), _, _) if !is_id(id) => return refuse("id must be a string or a whole number"),
+            (Some(_), Some(_), false, false) => return refuse(BAD_ID),
+            (None, Some(id), _, _) if !is_id(id) => return refuse(BAD_ID),
             (None, _, true, true) => return refuse("both a result and an error"),
             (None, None, _, _) => return refuse("neither a method nor an id"),
             (None, Some(_), _, _) => return refuse("an id, but no method, result or error"),
-            (Some(_), Some(_), false, false) => return refuse("id must be a string or a whole number"),
         };
         Ok((kind, id.map(Arc::from), self.method.as_deref().map(Arc::from)))
     }

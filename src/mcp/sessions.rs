@@ -446,22 +446,20 @@ impl Sessions {
     /// Time has come to `now`. Early or repeated calls change nothing.
     pub fn handle_timeout(&mut self, now: Tick) {
         self.clock(now);
-        while self.due.first().is_some_and(|(at, _)| *at <= self.now) {
-            match self.due.pop_first() {
-                Some((_, Due::Post(id, post))) => {
+        while self.due.first().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, due)) = self.due.pop_first()
+        {
+            match due {
+                Due::Post(id, post) => {
                     self.events.push_back(SessionEvent::Post(post, PostOutcome::QueueFull));
                     self.unhold(&id, post);
                 }
-                Some((_, Due::Detached(id))) => {
-                    let last = self.table.get(&id).and_then(|session| match session.life {
-                        Life::Detached { last, .. } => Some(last),
-                        Life::Attached => None,
-                    });
-                    if let Some(last) = last {
+                Due::Detached(id) => {
+                    let life = self.table.get(&id).map(|session| &session.life);
+                    if let Some(&Life::Detached { last, .. }) = life {
                         self.remove(&id, SessionEnd::NotResumed { last });
                     }
                 }
-                None => {}
             }
         }
     }

@@ -236,10 +236,6 @@ impl Program for Attacker {
         self.attempts.remove(&conn);
     }
 
-    fn handle_dropped(&mut self, _: Tick, conn: Conn) {
-        self.attempts.remove(&conn);
-    }
-
     fn handle_closed(&mut self, _: Tick, conn: Conn) {
         self.attempts.remove(&conn);
     }

@@ -250,8 +250,8 @@ impl Client {
 
     fn read_stream(&mut self, now: Tick, bytes: &[u8]) -> Result<(), ()> {
         let mut input = bytes;
-        while let Some(exchange) = &mut self.stream {
-            let Some(source) = &mut self.source else { return Err(()) };
+        let (Some(exchange), Some(source)) = (&mut self.stream, &mut self.source) else { return Ok(()) };
+        loop {
             match exchange.reader.read(&mut input) {
                 Ok(Some(ResponseEvent::Head(head))) => {
                     *self.statuses.entry(head.status()).or_default() += 1;
@@ -278,7 +278,6 @@ impl Client {
                 Err(_) => return Err(()),
             }
         }
-        Ok(())
     }
 
     fn read_post(&mut self, now: Tick, bytes: &[u8]) -> Result<(), ()> {
@@ -380,16 +379,8 @@ impl Program for Client {
         self.lost(now, conn, how);
     }
 
-    fn handle_dropped(&mut self, now: Tick, conn: Conn) {
+    fn handle_closed(&mut self, now: Tick, conn: Conn) {
         self.lost(now, conn, Disconnect::Reset);
-    }
-
-    fn handle_closed(&mut self, _: Tick, conn: Conn) {
-        match self.conns.remove(&conn) {
-            Some(For::Stream) => self.stream = None,
-            Some(For::Post) => self.post = None,
-            None => {}
-        }
     }
 
     fn handle_timeout(&mut self, now: Tick, _: Option<Conn>) {

@@ -380,10 +380,6 @@ impl Program for McpClient {
         self.lost(now, conn, false);
     }
 
-    fn handle_dropped(&mut self, now: Tick, conn: Conn) {
-        self.lost(now, conn, false);
-    }
-
     fn handle_closed(&mut self, _: Tick, conn: Conn) {
         self.conns.remove(&conn);
     }

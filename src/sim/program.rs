@@ -55,8 +55,10 @@ pub trait Program {
     fn handle_bytes(&mut self, now: Tick, conn: Conn, bytes: &[u8]);
     /// The connection is gone, or half of it ([`Disconnect::Eof`]).
     fn handle_disconnect(&mut self, now: Tick, conn: Conn, how: Disconnect);
-    /// The driver of the connection was dropped in the middle of its work.
-    fn handle_dropped(&mut self, now: Tick, conn: Conn);
+    /// The driver of the connection was dropped in the middle of its work; what is not told here takes it for a reset.
+    fn handle_dropped(&mut self, now: Tick, conn: Conn) {
+        self.handle_disconnect(now, conn, Disconnect::Reset);
+    }
     /// The connection is no more, whoever ended it: the last word about it.
     fn handle_closed(&mut self, now: Tick, conn: Conn);
     /// Time has come to `now`: of one connection, or of the program itself.

@@ -384,3 +384,6 @@ fn wish_of(step: &Step<'_>, offer: &mut Vec<u8>) -> Wish {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

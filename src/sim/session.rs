@@ -315,3 +315,6 @@ fn oracle_of(
     }
     oracle
 }
+
+#[cfg(test)]
+mod tests;

@@ -426,3 +426,6 @@ fn count(sum: &mut BTreeMap<u16, u64>, statuses: impl Iterator<Item = (u16, u64)
         *sum.entry(status).or_default() += times;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! Named scenarios in the simulator: the origin's defects, three ways of driving, many sessions, one world twice.
 
+mod oracle;
+mod programs;
+mod server;
 mod streamable;
 
 use std::sync::Arc;
@@ -310,6 +313,21 @@ fn i7_a_driver_that_was_busy_for_longer_than_the_stall_clock_closes_nobody() {
     assert!(driven.wire.len() >= 5_000);
 }
 
+/// What time alone would do, it does once somebody looks at the clock.
+#[test]
+fn i7_a_driver_that_never_looks_at_the_clock_closes_nothing_by_itself() {
+    let setup = Setup { stall_after: Some(10_000), keep_alive: None, ..Setup::default() };
+    let script = [(0, Op::Push { size: 100, id: None }), (5_000_000, Op::Timeout)];
+    let stalled = Faults { stalls: [(Tick::ZERO, Duration::from_secs(60))].into(), ..Faults::default() };
+    for (pace, at_once) in [(Pace::Exact, 10_000), (Pace::Never, 5_000_000)] {
+        let mut link = Link::new(Rng::new(1), stalled.clone());
+        let driven = drive(&setup, &script, pace, &mut link, at(9));
+        let close = driven.close.unwrap();
+        assert_eq!((driven.violation, close.at), (None, Tick::from_micros(at_once)), "{pace:?}");
+        assert_eq!(close.reason, CloseReason::Stalled { for_: Duration::from_micros(at_once) });
+    }
+}
+
 /// Found by the world of seed 1882489902674046: what a stream is asked in vain tells it the time, too.
 #[test]
 fn i9_a_look_that_finds_nothing_is_a_look_at_the_clock() {
@@ -389,12 +407,6 @@ impl Program for Either {
     fn handle_disconnect(&mut self, now: Tick, conn: Conn, how: Disconnect) {
         if let Either::Client(client) = self {
             client.handle_disconnect(now, conn, how);
-        }
-    }
-
-    fn handle_dropped(&mut self, now: Tick, conn: Conn) {
-        if let Either::Client(client) = self {
-            client.handle_dropped(now, conn);
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sansio_sse::{
-    Close, CloseReason, Disconnect, EventId, EventStream, Frame, Framing, HalfClose, KeepAlive, LineEnd,
-    Manner, PushError, SpinGuard, Step, StreamConfig, StreamConfigBuilder, Tick, Wake,
+    Close, CloseReason, Disconnect, EventError, EventId, EventStream, Frame, Framing, HalfClose, KeepAlive,
+    LineEnd, Manner, PushError, SpinGuard, Step, StreamConfig, StreamConfigBuilder, Tick, Wake,
 };
 
 #[test]
@@ -558,6 +558,23 @@ fn a_closed_stream_keeps_its_configuration_and_none_of_its_bytes() {
 fn an_idle_stream_is_small() {
     let size = size_of::<EventStream>();
     assert!(size <= 320, "{size} bytes");
+}
+
+#[test]
+fn an_event_that_is_encoded_in_place_is_refused_by_a_stream_that_is_ending_or_over() {
+    let mut stream = EventStream::new(at(0), Arc::new(StreamConfig::default()));
+    stream.push_event(at(0), Frame::builder().data("first")).unwrap();
+    for _ in ["draining", "closed"] {
+        stream.finish(at(1));
+        let refused = stream.push_event(at(1), Frame::builder().data("second"));
+        assert_eq!(refused, Err(EventError::Closed));
+        // The first is what there is to say.
+        stream.handle_wrote(at(1), b"data: first\n\n".len());
+    }
+    assert_eq!(
+        stream.closed().map(|close| (close.reason, close.undelivered)),
+        Some((CloseReason::Finished, 0))
+    );
 }
 
 // ---- helpers ----

@@ -1,16 +1,21 @@
 //! What people read: every error and every end says itself in half a line, and its parts are in it.
 
 use std::fmt::Display;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sansio_sse::http1::{CommandError, HeaderError, HttpError};
+use sansio_sse::http1::{
+    CommandError, HeadLimits, HeaderError, HttpError, RequestHead, ResponseEvent, ResponseReader,
+};
 use sansio_sse::mcp::{
-    MessageError, NotSent, Refusal, RevisionError, SendError, SessionEnd, SessionId, SessionIdError,
-    StreamableEnd, Unfit, VersionError, VersionFacts,
+    MessageError, NotSent, Principal, Refusal, RevisionError, SendError, SessionEnd, SessionId,
+    SessionIdError, StreamableEnd, Unfit, VersionError, VersionFacts,
 };
 use sansio_sse::{
-    AccessError, Close, CloseReason, Disconnect, EventError, EventIdError, Field, FieldError, Frame,
-    LastEventIdError, Lost, Manner, PushError, Refused, ReplayError, SourceCloseReason, Tick, TooLarge,
+    AccessError, Close, CloseReason, Decoder, Disconnect, EventError, EventIdError, EventStream, Field,
+    FieldError, Frame, LastEventId, LastEventIdError, Lost, Manner, PushError, Refused, ReplayError,
+    SourceCloseReason, StreamConfig, Tick, TooLarge,
 };
 
 const MS: Duration = Duration::from_millis(1701);
@@ -198,6 +203,35 @@ fn debug_shows_the_length_of_what_may_be_long_and_only_its_beginning() {
     let shown = format!("{message:?}");
     assert!(shown.contains("bytes, {\"jsonrpc\"") && shown.len() < 300, "{shown}");
     assert_eq!(format!("{:?}", SessionId::parse("a-1").unwrap()), "SessionId(a-1)");
+}
+
+/// Logs are no place for what people say, nor for what lets them in.
+#[test]
+fn debug_shows_sizes_and_ids_but_no_payloads_and_no_credentials() {
+    let mut decoder = Decoder::new(NonZeroUsize::MAX);
+    let mut input = &b"id: 7\n\ndata: secret\nevent: secret\ndata: sec"[..];
+    while decoder.decode(&mut input).is_some() {}
+    let mut reader = ResponseReader::new(HeadLimits::default(), 64, "GET");
+    let response = b"HTTP/1.1 200 OK\r\nSet-Cookie: secret\r\nContent-Length: 0\r\n\r\n";
+    let Ok(Some(ResponseEvent::Head(response))) = reader.read(&mut &response[..]) else { panic!("no head") };
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: secret\r\n\r\n";
+    let request = RequestHead::parse(HeadLimits::default(), &mut &request[..]).unwrap().unwrap();
+    let mut stream = EventStream::new(Tick::ZERO, Arc::new(StreamConfig::default()));
+    stream.push(Tick::ZERO, Frame::message("secret")).unwrap();
+    let step = stream.poll();
+    let shown: [(&dyn std::fmt::Debug, &str); 7] = [
+        (&decoder, ", last_event_id: Some(LastEventId(\"7\")), failed: None"),
+        (&response, "status: 200, version: Http11, headers: 2"),
+        (&request, "headers: 2"),
+        (&step, "Transmit(14 bytes)"),
+        (&Principal::named("amy"), "Principal(\"amy\")"),
+        (&Principal::anonymous(), "Principal(anonymous)"),
+        (&LastEventId::new("a-1").unwrap(), "LastEventId(\"a-1\")"),
+    ];
+    for (value, part) in shown {
+        let text = format!("{value:?}");
+        assert!(text.contains(part) && !text.contains("secret"), "{text}");
+    }
 }
 
 // ---- helpers ----

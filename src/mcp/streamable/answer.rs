@@ -315,16 +315,8 @@ impl Streamable {
     pub(super) fn give_up_held(&mut self, id: ExchangeId) {
         if self.withdraw(id) {
             let channel = self.exchanges.get_mut(&id).and_then(|exchange| exchange.channel.take());
-            let session = self.exchanges.get(&id).and_then(|exchange| exchange.session.clone());
             channel.into_iter().for_each(|channel| self.drop_channel(channel));
             self.answer_whole(id, busy(None, "the application's queue stayed full"));
-            let is_opening = |session: &SessionId| {
-                let opening = self.sessions.get(session).and_then(|session| session.opening);
-                opening.is_some_and(|opening| !self.calls.contains_key(&opening))
-            };
-            if let Some(session) = session.filter(is_opening) {
-                self.end(&session, StreamableEnd::NeverBegun);
-            }
         }
     }
 

@@ -192,10 +192,15 @@ impl Streamable {
         let spoken = self.config.revisions;
         session.revision =
             agreed.filter(|revision: &Revision| spoken.contains(*revision) && !revision.is_stateless());
+        if response.is_error() {
+            self.hide_session(number);
+        }
+    }
+
+    /// The answer to `initialize`, if it has not begun, tells of no session: there is none.
+    fn hide_session(&mut self, number: u64) {
         let exchange = self.channels.get(&number).and_then(|channel| channel.attached);
-        if let Some(exchange) =
-            exchange.and_then(|id| self.exchanges.get_mut(&id)).filter(|_| response.is_error())
-        {
+        if let Some(exchange) = exchange.and_then(|id| self.exchanges.get_mut(&id)) {
             exchange.reply.session = None;
         }
     }
@@ -311,11 +316,14 @@ impl Streamable {
         self.clock(now);
         let Some(call) = self.calls.get(&id) else { return };
         let (number, session) = (call.channel, call.session.clone());
+        let opened =
+            session.filter(|session| self.sessions.get(session).is_some_and(|s| s.opening == Some(id)));
+        if opened.is_some() {
+            self.hide_session(number);
+        }
         self.speak(number);
         self.drop_call(id);
         self.close_if_answered(number);
-        let opened =
-            session.filter(|session| self.sessions.get(session).is_some_and(|s| s.opening == Some(id)));
         if let Some(session) = opened {
             self.end(&session, StreamableEnd::Refused);
         }
@@ -356,9 +364,7 @@ impl Streamable {
                 continue;
             };
             let Some(tagged) = notification.with_meta(SUBSCRIPTION_ID, id) else { continue };
-            let Ok(frame) = self.config.stream.frame("message", tagged.as_str(), false).build() else {
-                continue;
-            };
+            let frame = frame_of(&self.config, &tagged);
             heard += 1;
             if !channel.log.has_waiting(&frame) {
                 self.append_frame(number, frame, false);

@@ -94,7 +94,7 @@ pub struct StreamableConfig {
 impl Default for StreamableConfig {
     fn default() -> StreamableConfig {
         StreamableConfig {
-            revisions: Revisions::all(),
+            revisions: Revisions::default(),
             stream: Arc::default(),
             answers: AnswerMode::Auto,
             stream_after: Some(Duration::from_secs(2)),

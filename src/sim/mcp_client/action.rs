@@ -221,17 +221,14 @@ impl McpClient {
                     _ => self.whole(now, at, body),
                 }
             }
-            Action::Say(era, text) => match status {
-                404 => self.session_over(now, era),
-                408 | 503 => self.plan(now + retry, Action::Say(era, text)),
-                _ => {}
-            },
-            Action::Delete(era) => match status {
-                204 | 404 => self.session_over(now, era),
-                0 | 408 | 503 => self.plan(now + retry, Action::Delete(era)),
-                _ => {}
-            },
-            Action::Cancel(_) => {}
+            Action::Say(era, _) | Action::Delete(era) if matches!(status, 204 | 404) => {
+                self.session_over(now, era);
+            }
+            Action::Say(..) | Action::Delete(_) if matches!(status, 408 | 503) => {
+                self.plan(now + retry, action);
+            }
+            Action::Delete(_) if status == 0 => self.plan(now + retry, action),
+            Action::Say(..) | Action::Delete(_) | Action::Cancel(_) => {}
         }
     }
 

@@ -384,3 +384,6 @@ fn proposed_by(initialize: &Message) -> Option<Revision> {
         revision => Some(revision),
     }
 }
+
+#[cfg(test)]
+mod tests;

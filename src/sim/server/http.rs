@@ -59,12 +59,10 @@ impl<A: Application> Server<A> {
                     self.ask_by_post(now, conn, &head, &body);
                 }
                 HttpStep::Request { body, .. } if held.is_none() => {
-                    let message = read_message(body);
-                    let id = speaks_in.take();
-                    match (message, id) {
-                        (Ok(message), Some(id)) => self.post(now, conn, &id, message),
-                        (Err(response), _) => self.respond(now, conn, &response),
-                        (Ok(_), None) => self.respond(now, conn, &Response::unknown_session()),
+                    let Some(id) = speaks_in.take() else { return };
+                    match read_message(body) {
+                        Ok(message) => self.post(now, conn, &id, message),
+                        Err(response) => self.respond(now, conn, &response),
                     }
                 }
                 _ => return,
@@ -160,7 +158,7 @@ impl<A: Application> Server<A> {
     }
 
     /// I12: whoever comes back finds its session, unless that is over.
-    fn nobody(&mut self, now: Tick, last: EventId) -> Response {
+    pub(super) fn nobody(&mut self, now: Tick, last: EventId) -> Response {
         if let Some((id, _)) =
             self.live.iter().find(|(id, live)| live.gave_out(last) && self.sessions.contains(id))
         {

@@ -43,9 +43,6 @@ impl Program for Person {
     fn handle_disconnect(&mut self, now: Tick, conn: Conn, how: Disconnect) {
         delegate!(self, person => person.handle_disconnect(now, conn, how));
     }
-    fn handle_dropped(&mut self, now: Tick, conn: Conn) {
-        delegate!(self, person => person.handle_dropped(now, conn));
-    }
     fn handle_closed(&mut self, now: Tick, conn: Conn) {
         delegate!(self, person => person.handle_closed(now, conn));
     }

@@ -1,16 +1,18 @@
 //! Named scenarios at `/mcp` in the simulator: cuts, polling, two streams, sessions that are deleted, cancellation.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sansio_sse::mcp::{
-    AnswerMode, CallId, Incoming, Message, Revision, SecondGet, SessionId, StreamableConfig,
+    AnswerMode, CallId, Incoming, Message, Offer, Revision, SecondGet, SessionId, StreamableConfig,
+    StreamableLimits,
 };
 use sansio_sse::sim::{
     Application, Fate, Faults, Lane, McpClient, McpConfig, Outbox, Rng, Server, ServerConfig, Spot, World,
 };
 use sansio_sse::{Retry, StreamConfig, Tick};
 
-use super::at;
+use super::{Either, Raw, at};
 
 /// Answers each request with so many notifications in front, one in `every`; and says one thing on each session's own
 /// stream as often.
@@ -241,4 +243,143 @@ fn i1_a_retry_in_the_first_event_is_not_the_one_at_an_early_end() {
     world.run_until(at(30)).unwrap();
     let server = world.server(0).unwrap();
     assert!(server.happenings().any(|(what, times)| what == "request: let go" && times > 0));
+}
+
+/// I2, for subscriptions: each is told what has changed, and a stalled one once of what has changed again and again.
+#[test]
+fn i2_news_that_wait_for_a_subscriber_are_told_to_it_once() {
+    struct Restless(Tick, u32);
+    impl Application for Restless {
+        fn handle_message(&mut self, _: Tick, _: &SessionId, _: &Message, _: &mut Outbox) {}
+        fn deadline(&self) -> Option<Tick> {
+            (self.1 < 40).then_some(self.0)
+        }
+        fn handle_timeout(&mut self, now: Tick, out: &mut Outbox) {
+            if self.deadline().is_some_and(|at| at <= now) {
+                (self.0, self.1) = (now + Duration::from_millis(100), self.1 + 1);
+                out.notify(Message::notification("notifications/tools/list_changed", "{}").unwrap());
+            }
+        }
+    }
+    let mut world = World::new(9);
+    let stream = StreamConfig::builder().max_queued(NonZeroUsize::MIN, NonZeroUsize::MIN).build().unwrap();
+    let config = StreamableConfig {
+        subscriptions: Some(Offer::all()),
+        stream: stream.into(),
+        ..StreamableConfig::default()
+    };
+    let config =
+        ServerConfig { streamable: Some(config), late_by: Some(Duration::ZERO), ..ServerConfig::default() };
+    world.add_server(Server::new(Restless(at(1), 0), config, Rng::new(3)));
+    for number in 1..=2 {
+        let asks = [(number, "subscriptions/listen".to_owned())].into();
+        let comes = Tick::from_micros(number);
+        world.add_client(McpClient::new(McpConfig {
+            revision: Revision::V2026_07_28,
+            asks,
+            comes,
+            ..McpConfig::default()
+        }));
+    }
+    world.set_links(|client, _, _| {
+        let stalls = if client == 0 { vec![(at(2), Duration::from_secs(2))] } else { Vec::new() };
+        [Faults::default(), Faults { stalls, ..Faults::default() }]
+    });
+    world.run_until(at(10)).unwrap();
+    let server = world.server(0).unwrap();
+    let heard: Vec<usize> = world.clients().map(|client| client.lanes()[0].heard().len()).collect();
+    assert_eq!(heard[1], 41, "the acknowledgement, and all of it");
+    // What was in the stream when it stalled is not taken back.
+    assert!((21..=30).contains(&heard[0]), "{heard:?}");
+    for (request, heard) in ["1", "2"].into_iter().zip(heard) {
+        assert_eq!(server.said_to(request).unwrap().said().flatten().count(), heard);
+    }
+}
+
+/// Requests that waited in vain for an application that takes one message in a while are made again.
+#[test]
+fn i2_requests_that_are_held_back_for_too_long_are_refused_and_answered_when_they_come_again() {
+    let one = NonZeroUsize::MIN;
+    let hold_for = Duration::from_millis(200);
+    let limits = StreamableLimits { max_messages: one, hold_for, ..StreamableLimits::default() };
+    let config = StreamableConfig { limits, ..StreamableConfig::default() };
+    let busy_for = Duration::from_millis(300);
+    let config = ServerConfig {
+        streamable: Some(config),
+        busy_for,
+        late_by: Some(Duration::ZERO),
+        ..Default::default()
+    };
+    let mut world = World::new(9);
+    world.add_server(Server::new(Slow::new(2, Duration::from_millis(20)), config, Rng::new(3)));
+    world.add_client(McpClient::new(asks(1, 12)));
+    world.run_until(at(60)).unwrap();
+    let (server, client) = (world.server(0).unwrap(), world.clients().next().unwrap());
+    let busy = client.statuses().find(|(status, _)| *status == 503).map_or(0, |(_, times)| times);
+    assert!(busy > 3, "{busy}");
+    all_heard(server, client);
+    let answered = client.lanes().iter().filter(|lane| lane.fate() == Fate::Answered);
+    assert_eq!(answered.count(), 13, "`initialize`, and each request");
+}
+
+#[test]
+fn check_22_streams_without_a_retry_begin_with_an_id_alone_and_are_resumed_from_it() {
+    let stream = StreamConfig::builder().retry(Retry::Never).build().unwrap();
+    let config = StreamableConfig { stream: stream.into(), ..StreamableConfig::default() };
+    let mut world = mcp_world(config, vec![asks(1, 6)]);
+    world.set_links(|_, _, _| {
+        [Faults::default(), Faults { reset: Some(Spot::Blank(3)), ..Faults::default() }]
+    });
+    world.run_until(at(60)).unwrap();
+    let (server, client) = (world.server(0).unwrap(), world.clients().next().unwrap());
+    all_heard(server, client);
+    let begun = client.lanes().iter().filter_map(|lane| lane.heard().first());
+    assert!(begun.filter(|first| first.data.is_empty()).count() > 3);
+}
+
+/// A revision without sessions can't be agreed on in one.
+#[test]
+fn an_initialize_that_proposes_a_revision_without_sessions_leads_to_the_newest_with() {
+    let revision = Revision::V2026_07_28;
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{revision}"}}}}"#
+    );
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut world = World::new(1);
+    let config = ServerConfig { streamable: Some(StreamableConfig::default()), ..ServerConfig::default() };
+    world.add_server(Server::new(Slow::new(0, Duration::from_millis(50)), config, Rng::new(3)));
+    world.add_client(Either::Raw(Raw { bytes: request.into_bytes(), answer: Vec::new(), wants: true }));
+    world.run_until(at(5)).unwrap();
+    let Some(Either::Raw(raw)) = world.clients().next() else { panic!("it is raw") };
+    let answer = String::from_utf8_lossy(&raw.answer);
+    assert!(answer.ends_with(r#"{"protocolVersion":"2025-11-25"}}"#), "{answer}");
+}
+
+#[test]
+fn i12_whoever_comes_back_too_late_is_told_so_and_listens_anew() {
+    let limits = StreamableLimits { replay_for: Duration::from_millis(200), ..StreamableLimits::default() };
+    let config = StreamableConfig { limits, ..StreamableConfig::default() };
+    let clients =
+        (0..10).map(|seed| McpConfig { seed, retry: Duration::from_secs(1), ..asks(seed * 100, 0) });
+    let mut world = mcp_world(config, clients.collect());
+    // Behind the head, the event that the stream begins with, and two more.
+    world.set_links(|_, _, _| {
+        [Faults::default(), Faults { reset: Some(Spot::Blank(4)), ..Faults::default() }]
+    });
+    world.run_until(at(4)).unwrap();
+    let server = world.server(0).unwrap();
+    let refused = server.happenings().find(|(what, _)| *what == "gap: refused").map_or(0, |(_, times)| times);
+    let told: u64 = world.clients().map(McpClient::told_gone).sum();
+    assert_eq!(told, refused);
+    for client in world.clients() {
+        let own = client.lanes().iter().filter(|lane| lane.request().is_none());
+        let (gone, there): (Vec<&Lane>, Vec<&Lane>) = own.partition(|lane| lane.fate() == Fate::Gone);
+        assert!(!gone.is_empty() && client.told_gone() == gone.len() as u64);
+        assert!(gone.iter().all(|lane| lane.heard().len() >= 2), "it has heard what came before");
+        assert_eq!(there.len(), 1, "one goes on");
+    }
 }

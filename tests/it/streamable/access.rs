@@ -1,7 +1,7 @@
 //! Who may ask the endpoint, with what, and how pages and principals are told apart.
 
 use sansio_sse::AccessRules;
-use sansio_sse::http1::Response;
+use sansio_sse::http1::{HeadLimits, RequestHead, Response};
 use sansio_sse::mcp::{Authenticate, Principal, Refusal, RequestFacts, StreamableConfig};
 
 use super::bench::{BOTH, Bench, Got, JSON, Whole, initialize, note, request, response};
@@ -47,6 +47,7 @@ fn check_14_a_post_bears_both_answers_and_is_plain_json() {
         (JSON.to_owned() + "Accept: application/json\r\n", "406 -32600"),
         (JSON.to_owned() + "Accept: text/event-stream\r\n", "406 -32600"),
         (JSON.to_owned() + "Accept: application/json, text/event-stream;q=0\r\n", "406 -32600"),
+        (JSON.to_owned() + "Accept: application/json, text/event-stream;Q=0\r\n", "406 -32600"),
         (JSON.to_owned() + "Accept: text/html\r\n", "406 -32600"),
         (BOTH.to_owned(), "415 -32600"),
         ("Content-Type: text/plain\r\n".to_owned() + BOTH, "415 -32600"),
@@ -181,8 +182,7 @@ fn check_06_an_authentication_hook_is_asked_with_the_requests_facts() {
         [("Authorization: Bearer a\r\n", Ok("alice")), ("Authorization: b\r\n", Err(403)), ("", Err(401))]
     {
         let head = format!("GET /mcp HTTP/1.1\r\nHost: localhost\r\n{line}\r\n");
-        let head =
-            sansio_sse::http1::RequestHead::parse(Default::default(), &mut head.as_bytes()).unwrap().unwrap();
+        let head = RequestHead::parse(Default::default(), &mut head.as_bytes()).unwrap().unwrap();
         let answer = hook(&RequestFacts { head: &head, peer: None });
         match (answer, expected) {
             (Ok(principal), Ok(name)) => assert_eq!(principal.name(), Some(name)),
@@ -217,5 +217,19 @@ fn check_29_a_refusal_repeats_nothing_that_was_sent() {
             whole.status >= 400 && !whole.body.contains("secret") && !whole.headers.contains("secret"),
             "{whole:?}"
         );
+    }
+}
+
+/// What an authentication hook answers is not of the endpoint's making, and the page that asked may read it all the same.
+#[test]
+fn an_answer_of_somebody_elses_can_be_read_by_a_page_of_an_allowed_origin_only() {
+    let access = AccessRules::loopback().allow_origin("https://app.example").unwrap();
+    let bench = Bench::with(access, StreamableConfig::default());
+    for (origin, allowed) in [("https://app.example", true), ("https://evil.example", false)] {
+        let head = format!("GET /mcp HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n\r\n");
+        let head = RequestHead::parse(HeadLimits::default(), &mut head.as_bytes()).unwrap().unwrap();
+        let whole = Whole::of(bench.endpoint.with_cors(&head, Response::text(401, "who are you?")));
+        assert_eq!((whole.status, &*whole.body), (401, "who are you?"));
+        assert_eq!(whole.header("Access-Control-Allow-Origin"), allowed.then_some(origin));
     }
 }

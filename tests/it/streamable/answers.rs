@@ -8,7 +8,7 @@ use sansio_sse::mcp::{
     Answer, AnswerMode, BodyDecision, ExchangeId, HeadDecision, NotSent, Principal, Streamable,
     StreamableConfig, StreamableEvent, StreamableLimits, Unfit,
 };
-use sansio_sse::{AccessRules, Disconnect, EventStream, Step, StreamConfig, Tick};
+use sansio_sse::{AccessRules, Disconnect, EventStream, Retry, Step, StreamConfig, Tick};
 
 use super::bench::{Bench, events, json, note, request, response, said};
 
@@ -97,6 +97,21 @@ fn check_22_a_stream_of_2025_11_25_begins_with_an_id_and_no_data() {
         let own = bench.get(&session, version, "").exchange();
         assert_eq!(events(&bench.body(own)).len(), usize::from(primes), "{version}");
     }
+}
+
+#[test]
+fn check_22_where_streams_have_no_retry_the_first_event_has_none_either() {
+    let stream = StreamConfig::builder().retry(Retry::Never).build().unwrap();
+    let config = StreamableConfig {
+        answers: AnswerMode::Stream,
+        stream: stream.into(),
+        ..StreamableConfig::default()
+    };
+    let mut bench = Bench::new(config);
+    let session = bench.open(V11);
+    let (exchange, _) = bench.call(&session, V11, 1);
+    let body = bench.body(exchange);
+    assert!(body.starts_with("id: ") && body.ends_with(".0\ndata: \n\n"), "{body}");
 }
 
 #[test]

@@ -564,3 +564,24 @@ fn own_stream(bench: &mut Bench, session: &str) -> String {
     bench.cut(own);
     events(&body)[0].0.split('.').next().unwrap().to_owned()
 }
+
+/// A client that says nothing of what it saw last goes on behind what its sockets took; where that is too old, with what
+/// is held.
+#[test]
+fn a_get_without_an_id_goes_on_with_what_is_held_where_the_rest_has_grown_too_old() {
+    let limits = StreamableLimits { replay_for: Duration::from_millis(200), ..StreamableLimits::default() };
+    let mut bench = Bench::new(StreamableConfig { limits, ..StreamableConfig::default() });
+    let session = bench.open(V11);
+    let first = bench.get(&session, V11, "").exchange();
+    bench.send(&session, 1);
+    assert_eq!(said(&bench.body(first)), ["", "1"]);
+    bench.cut(first);
+    bench.send(&session, 2);
+    bench.wait(150);
+    bench.send(&session, 3);
+    bench.wait(100);
+    let second = bench.get(&session, V11, "").exchange();
+    assert_eq!(said(&bench.body(second)), ["3"], "what was said before is told to have expired");
+    let expired = bench.drain().into_iter().filter(|e| matches!(e, StreamableEvent::Expired { .. }));
+    assert!(expired.count() > 0);
+}

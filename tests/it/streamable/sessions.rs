@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use sansio_sse::CloseReason;
 use sansio_sse::mcp::{
-    AnswerMode, NotSent, Revision, Revisions, SecondGet, StreamableConfig, StreamableEnd, StreamableEvent,
-    StreamableLimits,
+    AnswerMode, NotSent, Principal, Revision, Revisions, SecondGet, StreamableConfig, StreamableEnd,
+    StreamableEvent, StreamableLimits,
 };
 
 use super::bench::{Bench, Got, initialize, json, note, request, response, said};
@@ -451,6 +452,54 @@ fn a_session_that_ends_while_a_get_waits_for_its_turn_answers_both() {
     assert!(bench.closed(first).is_some());
     assert_eq!(bench.whole(second).unwrap().status, 404);
     assert_eq!((bench.endpoint.load(), bench.endpoint.deadline()), ((0, 0, 0), None));
+}
+
+/// The older transport's revision has no sessions like these: what comes closest is spoken, batches and all.
+#[test]
+fn a_session_that_agrees_on_2024_11_05_speaks_2025_03_26() {
+    for (agreed, has_batches) in [("2024-11-05", true), ("2025-03-26", true), ("2025-06-18", false)] {
+        let mut bench = Bench::new(StreamableConfig::default());
+        let (_, session, call) = bench.opening(&Principal::anonymous(), agreed);
+        let text = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{{"protocolVersion":"{agreed}"}}}}"#);
+        bench.respond(call, &text);
+        let batch = format!("[{},{}]", request(1), request(2));
+        let got = bench.post(session.as_str(), "", &batch);
+        assert_eq!(matches!(got, Got::Exchange(_)), has_batches, "{agreed}");
+    }
+}
+
+#[test]
+fn a_session_whose_initialize_is_let_go_of_is_refused() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let (exchange, session, call) = bench.opening(&Principal::anonymous(), V11);
+    bench.drain();
+    bench.endpoint.let_go(bench.now, call);
+    let end = StreamableEnd::Refused;
+    assert_eq!(bench.drain(), [StreamableEvent::Ended { session: session.clone(), end, unread: 0 }]);
+    let text = bench.read(exchange);
+    assert!(!text.contains("Mcp-Session-Id"), "nobody is told of a session that is over: {text}");
+    assert_eq!(said(&text), [""], "a stream that ends without a word");
+    assert!(bench.closed(exchange).is_some());
+    assert_eq!((bench.endpoint.sessions().count(), bench.endpoint.load()), (0, (0, 0, 0)));
+    assert_eq!(bench.get(session.as_str(), V11, "").whole().status, 404);
+}
+
+/// Three streams are asked for, and the first is still being written: the second never has a word to say.
+#[test]
+fn hurt_12_a_get_that_waits_and_is_displaced_opens_and_ends_at_once() {
+    let mut bench = Bench::new(StreamableConfig::default());
+    let session = bench.open(V11);
+    let first = bench.get(&session, V11, "").exchange();
+    let headers = format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: {V11}\r\n");
+    let headers = headers + "Accept: text/event-stream\r\n";
+    let [second, third] = [(); 2].map(|()| bench.ask_late("GET /mcp", &headers));
+    bench.run();
+    bench.send(&session, 1);
+    for (exchange, close) in [(first, true), (second, true), (third, false)] {
+        let reason = bench.closed(exchange).map(|close| close.reason);
+        assert_eq!(reason, close.then_some(CloseReason::Superseded), "{exchange:?}");
+    }
+    assert_eq!(said(&bench.body(third)), ["", "1"]);
 }
 
 // ---- helpers ----

@@ -334,6 +334,9 @@ fn a_subscription_is_acknowledged_first_and_hears_what_it_asked_for_and_is_offer
     // The application does not answer it; the client ends it by closing.
     let refused = bench.endpoint.respond(bench.now, call, json(&response(1)));
     assert!(matches!(refused, Err(NotSent::Unfit { why: Unfit::Subscription, .. })));
+    let refused = bench.endpoint.send_for(bench.now, call, note(1)).unwrap_err();
+    assert!(matches!(refused, NotSent::Unfit { why: Unfit::Subscription, .. }));
+    assert_eq!(refused.into_message(), note(1), "it comes back");
     bench.cut(exchange);
     assert_eq!(bench.drain(), [StreamableEvent::Cancelled(call)]);
 }

@@ -35,10 +35,7 @@ impl Book {
         let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
         self.untaken.remove(&(None, id));
         self.subscriptions.push((number, filter.clone()));
-        match Message::parse(text.as_bytes()) {
-            Ok(first) => self.said(number, first),
-            Err(_) => Ok(()),
-        }
+        Message::parse(text.as_bytes()).map_or(Ok(()), |first| self.said(number, first))
     }
 
     /// A notification was said to so many subscriptions: those that want it. What waits already is not said twice.
