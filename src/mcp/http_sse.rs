@@ -7,8 +7,8 @@ use core::fmt;
 
 use super::{Message, SessionEnd, SessionId};
 use crate::{
-    Close, CloseReason, ConfigError, Disconnect, EventId, EventStream, Framing, Journal, ReplayError, Step,
-    StreamConfig, Tick,
+    Close, CloseReason, ConfigError, Disconnect, EventId, EventStream, Framing, Journal, PushError,
+    ReplayError, Step, StreamConfig, Tick,
 };
 
 /// Which ends of a response keep the session, so that the client's next `GET` takes it up where it was.
@@ -326,8 +326,11 @@ impl SessionStream {
                 if self.response.is_open() { self.response.push_with_id(now, id, frame) } else { Ok(()) }
             }
         };
-        debug_assert!(pushed.is_ok(), "it is open, and there is room");
-        Ok(())
+        // It is open, and there is room; if that were wrong, the sender would have to know.
+        pushed.map_err(|error| match error {
+            PushError::Full(_) => SendError::Full(message),
+            PushError::Closed(_) => SendError::Closed(message),
+        })
     }
 
     /// Whether [`send`](Self::send) would take a message now.
