@@ -49,7 +49,8 @@ impl Decoder {
             }
         } else if let [b':', text @ ..] = bytes {
             let Some(end) = line_end::find(text) else {
-                if bytes.len() <= self.line.capacity() && !self.is_tight(bytes.len()) {
+                // Nothing else is held, and the buffer is no larger than the limit.
+                if bytes.len() <= self.line.capacity() {
                     self.line.extend_from_slice(bytes);
                     self.place = Place::Line;
                     *input = &[];

@@ -372,6 +372,25 @@ fn a_cut_line_counts_with_its_name_however_much_room_there_is() {
 }
 
 #[test]
+fn a_line_behind_the_end_of_a_cut_one_counts_with_its_name() {
+    let warm = [&b"data: x"[..], &[b'x'; 83], b"\n\n"];
+    let mut failures = 0;
+    for len in 60..90 {
+        let body = format!("data: a\ndata: {}\n\n", "y".repeat(len));
+        let whole = run(90, &[&warm[..], &[body.as_bytes()]].concat());
+        let (first, rest) = body.split_at("data: a".len());
+        for begun in [0, 1, 3, 10] {
+            let (second, third) = rest.split_at("\ndata: ".len() + begun);
+            let pieces = [first, second, third].map(str::as_bytes);
+            let cut = run(90, &[&warm[..], &pieces].concat());
+            assert_eq!((cut.failed, cut.events()), (whole.failed, whole.events()), "{len} bytes, {begun}");
+        }
+        failures += usize::from(whole.failed.is_some());
+    }
+    assert!((5..25).contains(&failures), "{failures} of 30 pass the limit");
+}
+
+#[test]
 fn a_long_line_at_the_end_of_a_piece_waits_for_the_next() {
     for end in [&b"xx\n\n"[..], b"\xFFxx\n\n", b"\xC3", b"\xFF"] {
         let body = [b"data: a\n\ndata: b\n\ndata: ", &[b'x'; 1_000][..], end, &[b'x'; 1_000]].concat();
