@@ -1,5 +1,6 @@
 //! [`Topic`]: publishes once to any number of event streams.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -13,8 +14,8 @@ use crate::sync::{Counted, Mutex, MutexGuard};
 /// the last is dropped, those streams finish.
 ///
 /// Publishing never waits: the frame is encoded into one log, and the streams that have sent all of it are woken, once
-/// a turn. What the log holds is bounded; a stream that falls off its end
-/// is closed as lagged, and its client comes back with `Last-Event-ID`.
+/// a turn. What the log holds is bounded; a stream that falls off its end is closed as lagged, and its client comes
+/// back with `Last-Event-ID`.
 ///
 /// ```
 /// use sansio_sse::Frame;
@@ -65,7 +66,7 @@ impl Topic {
     #[must_use]
     pub fn with_id(id: u64, config: TopicConfig) -> Topic {
         let topic = sansio_sse::Topic::new(id, config);
-        let inner = Inner { topic, parked: Parked::default(), due: Vec::new() };
+        let inner = Inner { topic, parked: Parked::default(), due: VecDeque::new() };
         Topic { held: Counted::new(Held(Arc::new(Log { clock: Clock::start(), inner: Mutex::new(inner) }))) }
     }
 
@@ -108,7 +109,7 @@ struct Inner {
     topic: sansio_sse::Topic,
     parked: Parked,
     /// Those for whom there is something. As long as there are any, one of their drivers is awake.
-    due: Vec<Arc<dyn Follower>>,
+    due: VecDeque<Arc<dyn Follower>>,
 }
 
 impl fmt::Debug for Log {
@@ -141,7 +142,7 @@ impl Log {
         }
         let first = due.len();
         due.extend(parked.take());
-        let woken: Vec<_> = due[first..].iter().step_by(SHARE).map(Arc::clone).collect();
+        let woken: Vec<_> = due.iter().skip(first).step_by(SHARE).map(Arc::clone).collect();
         drop(inner);
         let awake = woken.iter().filter(|follower| follower.wake()).count();
         if awake == 0 {
@@ -166,14 +167,14 @@ impl Log {
         all
     }
 
-    /// Serves some of those who are due.
+    /// Serves some of those who are due, the longest first.
     pub(crate) fn help(&self) {
         let mut inner = self.lock();
         if inner.due.is_empty() {
             return;
         }
-        let some = inner.due.len().saturating_sub(SHARE);
-        let batch: Vec<_> = inner.due.drain(some..).collect();
+        let some = inner.due.len().min(SHARE);
+        let batch: Vec<_> = inner.due.drain(..some).collect();
         drop(inner);
         batch.into_iter().for_each(Follower::pump);
         self.pass_on();
@@ -182,7 +183,7 @@ impl Log {
     /// Wakes somebody, if there is still something to do.
     fn pass_on(&self) {
         loop {
-            let Some(next) = self.lock().due.last().map(Arc::clone) else { return };
+            let Some(next) = self.lock().due.front().map(Arc::clone) else { return };
             if next.wake() {
                 return;
             }
