@@ -251,3 +251,46 @@ impl Parked {
         self.seats.drain(..).flatten()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use sansio_sse::Frame;
+
+    use super::{Follower, SHARE, Topic};
+
+    /// A stream that only says when it is served.
+    struct Named {
+        name: usize,
+        served: mpsc::Sender<usize>,
+    }
+
+    impl Follower for Named {
+        fn pump(self: Arc<Self>) {
+            let _ = self.served.send(self.name);
+        }
+
+        fn wake(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn who_has_been_due_for_longest_is_served_first() {
+        let topic = Topic::with_id(1, Default::default());
+        let (served, order) = mpsc::channel();
+        let turns = 3 * SHARE;
+        for names in [0..turns, turns..2 * turns] {
+            for name in names {
+                let named = || Arc::new(Named { name, served: served.clone() });
+                assert!(topic.log().fill(&mut None, named, |_| true));
+            }
+            topic.publish(&Frame::message("to all that have none"));
+        }
+        for _ in 0..6 {
+            topic.log().help();
+        }
+        assert_eq!(order.try_iter().collect::<Vec<_>>(), (0..2 * turns).collect::<Vec<_>>());
+    }
+}
