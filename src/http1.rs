@@ -48,9 +48,10 @@ mod scan;
 pub use body::{BodyDecoder, BodyLength, BodyPart};
 pub use config::{ConnectionConfig, ConnectionConfigBuilder};
 pub use connection::{CommandError, Connection, ConnectionClose, ConnectionWake, Handover, Step};
+#[cfg(feature = "mcp")]
 pub(crate) use encode::encode_stream_head;
 pub use encode::{Behind, HeaderError, RequestBuilder, Response, reason_phrase, stream_head};
 pub use error::HttpError;
+pub(crate) use head::parse_authority;
 pub use head::{HeadLimits, RequestHead, Version};
-pub(crate) use head::{is_authority, parse_authority};
 pub use response::{ResponseEvent, ResponseHead, ResponseReader};

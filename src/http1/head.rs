@@ -285,7 +285,7 @@ fn strip_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// Whether [`parse_authority`] takes it.
-pub(crate) fn is_authority(authority: &[u8]) -> bool {
+pub(super) fn is_authority(authority: &[u8]) -> bool {
     parse_authority(authority).is_some()
 }
 

@@ -90,7 +90,7 @@ impl PublicBase {
         if !known
             || !is_plain(rest)
             || authority.contains('@')
-            || !crate::http1::is_authority(authority.as_bytes())
+            || crate::http1::parse_authority(authority.as_bytes()).is_none()
         {
             return Err(refused());
         }

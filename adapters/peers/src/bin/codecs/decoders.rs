@@ -11,6 +11,8 @@ use eventsource_stream::Eventsource;
 use futures_util::{Stream, stream};
 use sansio_sse::{Decoded, Decoder};
 
+use crate::by_hand::ByHand;
+
 /// What came out: compared with what went in before anything is timed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
@@ -71,12 +73,13 @@ macro_rules! subject {
     };
 }
 
-/// Ours first, then the peers.
-pub fn all() -> [Subject; 6] {
+/// Ours first, then the least that can be done, then the peers.
+pub fn all() -> [Subject; 7] {
     [
         subject!("**ours, lent, by `Piece::decode`**", false, lent),
         subject!("**ours, lent, by `Decoder::decode`**", false, lent_singly),
         subject!("ours, owned", false, owned),
+        subject!("by hand, data alone, no limits", false, by_hand),
         subject!("`sse-stream` 0.3", true, sse_stream),
         subject!("`sse-core` 0.2", true, sse_core),
         subject!("`eventsource-stream` 0.2", true, eventsource_stream),
@@ -126,6 +129,11 @@ fn owned(pieces: Pieces, mut sink: impl FnMut(&str)) {
             }
         }
     }
+}
+
+fn by_hand(pieces: Pieces, mut sink: impl FnMut(&str)) {
+    let mut decoder = ByHand::default();
+    pieces.iter().for_each(|piece| decoder.decode(piece, &mut sink));
 }
 
 fn sse_core(pieces: Pieces, mut sink: impl FnMut(&str)) {

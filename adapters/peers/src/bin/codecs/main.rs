@@ -22,6 +22,7 @@
 #![deny(unsafe_code)]
 
 mod allocations;
+mod by_hand;
 mod corpus;
 mod decoders;
 mod encoders;
