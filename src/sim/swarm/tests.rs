@@ -18,6 +18,13 @@ fn swap_servers(one: &mut Swarm, other: &mut Swarm) {
     one.world.tell_servers(|one, _| other.world.tell_servers(|other, _| core::mem::swap(one, other)));
 }
 
+/// The clients of a world's beginning in front of its server of later, and the other way round.
+fn with_servers_swapped(seed: u64) -> (Swarm, Swarm) {
+    let (mut early, mut late) = (world(seed, 3), world(seed, 7));
+    swap_servers(&mut late, &mut early);
+    (early, late)
+}
+
 /// What is noticed, over some worlds; by its words without names and numbers.
 fn notices(
     seeds: core::ops::Range<u64>,
@@ -55,23 +62,14 @@ fn i12_what_was_heard_in_another_world_is_noticed() {
 
 #[test]
 fn i12_what_is_heard_before_it_is_said_is_noticed() {
-    let mix = |seed| {
-        let (mut late, mut early) = (world(seed, 7), world(seed, 3));
-        swap_servers(&mut late, &mut early);
-        late
-    };
-    let found = notices(0..100, mix, false);
+    let found = notices(0..100, |seed| with_servers_swapped(seed).1, false);
     assert!(found.keys().all(|law| *law == Law::I12), "{found:#?}");
     has(&found, Law::I12, &["but nothing was said", "came behind number", "was heard:"]);
 }
 
 #[test]
 fn i2_what_was_said_and_not_heard_in_peace_is_noticed() {
-    let mix = |seed| {
-        let (mut late, mut early) = (world(seed, 7), world(seed, 3));
-        swap_servers(&mut late, &mut early);
-        early
-    };
+    let mix = |seed| with_servers_swapped(seed).0;
     assert_eq!(notices(0..100, mix, false), BTreeMap::new(), "in trouble, it may be on the way");
     let found = notices(0..100, mix, true);
     assert!(found.keys().all(|law| *law == Law::I2), "{found:#?}");
