@@ -1,6 +1,7 @@
 //! [`Batch`]: events for one stream, encoded before the stream is asked to take them.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::{FieldError, FrameBuilder};
 
@@ -27,11 +28,12 @@ use crate::{FieldError, FrameBuilder};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
+    /// The events back to back.
     bytes: Vec<u8>,
-    /// Of each event, in bytes.
-    lens: Vec<usize>,
-    /// Events that a stream has taken, and their bytes.
-    taken: (usize, usize),
+    /// Where each event ends in them.
+    ends: Vec<usize>,
+    /// How many events a stream has taken.
+    taken: usize,
 }
 
 impl Batch {
@@ -43,20 +45,20 @@ impl Batch {
         let event = event.measure()?;
         self.bytes.reserve(event.len());
         event.write(&mut self.bytes);
-        self.lens.push(event.len());
+        self.ends.push(self.bytes.len());
         Ok(())
     }
 
     /// Events in it.
     #[must_use]
     pub fn events(&self) -> usize {
-        self.lens.len() - self.taken.0
+        self.ends.len() - self.taken
     }
 
     /// Their bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.len() - self.taken.1
+        self.bytes.len() - self.end(0)
     }
 
     /// Whether there are none.
@@ -68,25 +70,61 @@ impl Batch {
     /// Drops the events, and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
-        self.lens.clear();
-        self.taken = (0, 0);
+        self.ends.clear();
+        self.taken = 0;
     }
 
-    /// Of each event, in bytes.
-    pub(crate) fn lens(&self) -> &[usize] {
-        &self.lens[self.taken.0..]
+    /// How many events from the front have at most that many bytes.
+    pub(crate) fn within(&self, bytes: usize) -> usize {
+        let begin = self.end(0);
+        self.ends[self.taken..].partition_point(|end| end - begin <= bytes)
     }
 
-    /// Of all events, back to back.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[self.taken.1..]
+    /// The first `events`, back to back.
+    pub(crate) fn first(&self, events: usize) -> &[u8] {
+        self.bytes.get(self.end(0)..self.end(events)).unwrap_or_default()
     }
 
-    /// The first `events`, of `bytes` bytes, are taken.
-    pub(crate) fn advance(&mut self, events: usize, bytes: usize) {
-        self.taken = (self.taken.0 + events, self.taken.1 + bytes);
-        if self.is_empty() {
-            self.clear();
+    /// How long each of them is, in bytes.
+    pub(crate) fn lens(&self, events: usize) -> impl ExactSizeIterator<Item = usize> {
+        let (mut begin, ends) = (self.end(0), &self.ends[self.taken..self.taken + events]);
+        ends.iter().map(move |end| end - mem::replace(&mut begin, *end))
+    }
+
+    /// Where the first `events` end in the bytes.
+    fn end(&self, events: usize) -> usize {
+        (self.taken + events).checked_sub(1).map_or(0, |last| self.ends[last])
+    }
+
+    /// The first `events` are taken. What they leave is given up once it is more than what is still there, so that a
+    /// batch that is never empty does not grow for ever.
+    pub(crate) fn advance(&mut self, events: usize) {
+        self.taken += events;
+        let begin = self.end(0);
+        if begin > self.bytes() {
+            self.bytes.drain(..begin);
+            self.ends.drain(..self.taken);
+            self.ends.iter_mut().for_each(|end| *end -= begin);
+            self.taken = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Frame;
+
+    #[test]
+    fn a_batch_that_is_never_empty_does_not_grow() {
+        let mut batch = Batch::default();
+        for n in 0..1_000 {
+            assert_eq!(batch.push(Frame::builder().data("0123456789")), Ok(()));
+            if n > 2 {
+                batch.advance(1);
+            }
+        }
+        assert_eq!((batch.events(), batch.bytes()), (3, 54));
+        assert!(batch.bytes.len() < 200 && batch.ends.len() < 12);
     }
 }

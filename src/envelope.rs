@@ -12,6 +12,8 @@ pub(crate) const MAX_LEN: usize =
 /// The largest text of a `u64` in hexadecimal.
 const HEX_LEN: usize = 16;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// Appends what stands in front of a frame of `len` bytes.
 pub(crate) fn open(out: &mut Vec<u8>, framing: Framing, id: Option<(EventId, LineEnd)>, len: usize) {
     match id {
@@ -29,11 +31,10 @@ fn open_chunk(out: &mut Vec<u8>, framing: Framing, len: usize) {
     match framing {
         Framing::Raw => {}
         Framing::Chunked => {
-            let mut line = [0; HEX_LEN + 2];
-            let (digits, end) = line.split_at_mut(HEX_LEN);
-            end.copy_from_slice(b"\r\n");
-            let digits = put_hex(digits, len as u64);
-            out.extend_from_slice(&line[HEX_LEN - digits..]);
+            for digit in (0..=len.checked_ilog2().unwrap_or(0) / 4).rev() {
+                out.push(HEX[len >> (4 * digit) & 0xF]);
+            }
+            out.extend_from_slice(b"\r\n");
         }
     }
 }
@@ -86,7 +87,7 @@ impl IdLine {
 fn put_hex(buffer: &mut [u8], mut n: u64) -> usize {
     let mut digits = 0;
     for place in buffer.iter_mut().rev() {
-        *place = b"0123456789abcdef"[(n % 16) as usize];
+        *place = HEX[(n % 16) as usize];
         digits += 1;
         n /= 16;
         if n == 0 {

@@ -255,9 +255,10 @@ impl<'a> FrameBuilder<'a> {
     }
 
     /// Checks, and says how long the encoded bytes are before they are written.
-    pub(crate) fn measure(self) -> Result<Measured<'a>, FieldError> {
+    #[inline]
+    pub(crate) fn measure(&self) -> Result<Measured<'_>, FieldError> {
         let first_break = self.first_break();
-        if let (
+        match *self {
             FrameBuilder {
                 comment: None,
                 event: None,
@@ -265,12 +266,13 @@ impl<'a> FrameBuilder<'a> {
                 retry: None,
                 data: Some(data),
                 line_end: LineEnd::Lf,
-            },
-            None,
-        ) = (self, first_break)
-        {
-            return Ok(Measured::Line(data));
+            } if first_break.is_none() => Ok(Measured::Line(data)),
+            _ => self.measure_fields(first_break),
         }
+    }
+
+    #[inline(never)]
+    fn measure_fields(&self, first_break: Option<usize>) -> Result<Measured<'_>, FieldError> {
         self.check()?;
         Ok(Measured::Fields { fields: self, first_break, len: self.len(first_break) })
     }
@@ -318,7 +320,7 @@ pub(crate) enum Measured<'a> {
     /// A message of one line, as nearly all are.
     Line(&'a str),
     /// Anything else.
-    Fields { fields: FrameBuilder<'a>, first_break: Option<usize>, len: usize },
+    Fields { fields: &'a FrameBuilder<'a>, first_break: Option<usize>, len: usize },
 }
 
 impl Measured<'_> {

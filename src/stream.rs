@@ -5,6 +5,7 @@
 //! Commands never fire a clock: a producer that queues for a while before the driver's first look does not
 //! stall the stream by it. In a fact, the fact itself comes first and the clocks after it.
 
+mod account;
 mod close;
 mod error;
 mod queue;
@@ -19,7 +20,8 @@ pub use self::close::{Close, CloseReason, Disconnect, Manner};
 pub use self::error::{EventError, PushError};
 pub use self::queue::{Framing, Transmit};
 
-use self::queue::{Kind, Queue};
+use self::account::Kind;
+use self::queue::Queue;
 use self::spin::FrameClock;
 use crate::topic::{Read, Run, Topic};
 use crate::{Batch, EventId, Frame, FrameBuilder, HalfClose, ReplayError, SpinGuard, StreamConfig, Tick};
@@ -231,29 +233,23 @@ impl EventStream {
             Life::Open => {}
             Life::Draining { .. } | Life::Closed(_) => return Err(EventError::Closed),
         }
-        let (events, bytes) = self.room_for(batch.lens());
+        let events = self.room_for(batch);
         if events == 0 {
             return if batch.is_empty() { Ok(0) } else { Err(EventError::Full) };
         }
         self.faults = 0;
         self.bytes_wait();
         self.queue.drop_unbegun_keep_alive();
-        self.queue.push_batch(self.now, &batch.lens()[..events], &batch.as_bytes()[..bytes]);
-        batch.advance(events, bytes);
+        self.queue.push_batch(self.now, batch, events);
         Ok(events)
     }
 
-    /// How many events of these lengths are accepted now, one after the other, and their bytes.
-    fn room_for(&self, lens: &[usize]) -> (usize, usize) {
-        let (room, mut bytes) = (self.room(), 0_usize);
-        let fits = |len: &&usize| {
-            let before = bytes;
-            bytes = bytes.saturating_add(**len);
-            // An empty queue takes one of any size.
-            bytes <= room.bytes || (before == 0 && self.queue.accepted() == 0)
-        };
-        let fitting = lens.iter().take(room.frames).take_while(fits).count();
-        (fitting, lens[..fitting].iter().sum())
+    /// How many events of a batch are accepted now.
+    fn room_for(&self, batch: &Batch) -> usize {
+        let room = self.room();
+        // An empty queue takes one of any size.
+        let at_least = usize::from(self.queue.accepted() == 0).min(batch.events());
+        batch.within(room.bytes).max(at_least).min(room.frames)
     }
 
     fn enqueue(&mut self, now: Tick, kind: Kind, frame: Frame) -> Result<(), PushError> {

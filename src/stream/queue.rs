@@ -8,9 +8,10 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::account::{Account, Kind, Taken};
 use crate::frame::Measured;
 use crate::topic::Run;
-use crate::{EventId, Frame, LineEnd, Tick, envelope};
+use crate::{Batch, Frame, LineEnd, Tick, envelope};
 
 /// Up to this many bytes a frame is copied: less work than one more piece in a write.
 const COPIED: usize = 1024;
@@ -26,49 +27,9 @@ const BUSY: usize = 4 * 1024;
 pub enum Framing {
     /// As they are: the end of the connection is the end of the response (HTTP/1.0, or under another server).
     Raw,
-    /// Each frame in a chunk of its own, or those of a [`Batch`](crate::Batch) in one, and a last chunk at the end, so
+    /// Each frame in a chunk of its own, or those of a [`Batch`] in one, and a last chunk at the end, so
     /// that a cut stream can be told from a finished one.
     Chunked,
-}
-
-/// What an entry is to its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The head of the response.
-    Head,
-    /// A frame that opens the stream: the application's, but no sign of a rapid one.
-    Opening,
-    /// A frame of the application's.
-    Event(Option<EventId>),
-    /// A keep-alive.
-    KeepAlive,
-    /// The end of a chunked body.
-    Terminator,
-}
-
-impl Kind {
-    /// Whether it was accepted from the application, and so must be accounted for in the close.
-    fn is_accepted(self) -> bool {
-        match self {
-            Kind::Opening | Kind::Event(_) => true,
-            Kind::Head | Kind::KeepAlive | Kind::Terminator => false,
-        }
-    }
-
-    /// Whether a guard that counts every frame counts it.
-    fn is_counted(self) -> bool {
-        match self {
-            Kind::Event(_) | Kind::KeepAlive => true,
-            Kind::Head | Kind::Opening | Kind::Terminator => false,
-        }
-    }
-}
-
-/// One entry of the stream's own: what it is, and its length in bytes, envelope included.
-struct Mark {
-    len: usize,
-    kind: Kind,
-    queued_at: Tick,
 }
 
 /// Bytes in one piece.
@@ -105,50 +66,34 @@ impl Part {
     }
 }
 
-/// What the socket has taken whole.
-#[derive(Default)]
-pub(super) struct Taken {
-    /// The last id among them.
-    pub(super) id: Option<EventId>,
-    /// How many a guard counts that counts every frame.
-    pub(super) counted: usize,
-}
-
 /// The entries in order, and how much of them is gone.
 pub(super) struct Queue {
-    /// The first part stands here, so that one that is alone needs no room elsewhere.
+    /// The first part stands here: what a topic has published needs no room elsewhere.
     front: Part,
-    rest: VecDeque<Part>,
     /// Bytes of the first part that the socket has taken.
     taken: usize,
-    /// Of the entries of the stream's own that are in the parts.
-    marks: VecDeque<Mark>,
-    /// Bytes of the first such entry that the socket has taken.
-    begun: usize,
+    /// An idle stream has none.
+    backlog: Option<Box<Backlog>>,
     /// Bytes that wait.
     len: usize,
-    /// Bytes that were queued since it was empty.
-    gone_through: usize,
-    /// Entries that count against the limit and in the close.
+    /// Frames that count against the limit and in the close.
     accepted: usize,
     framing: Framing,
     line_end: LineEnd,
 }
 
+/// What a queue has but for its first part.
+#[derive(Default)]
+struct Backlog {
+    parts: VecDeque<Part>,
+    account: Account,
+    /// Bytes of such entries that were queued since the queue was empty.
+    gone_through: usize,
+}
+
 impl Queue {
     pub(super) fn new(framing: Framing, line_end: LineEnd) -> Queue {
-        Queue {
-            front: Part::EMPTY,
-            rest: VecDeque::new(),
-            taken: 0,
-            marks: VecDeque::new(),
-            begun: 0,
-            len: 0,
-            gone_through: 0,
-            accepted: 0,
-            framing,
-            line_end,
-        }
+        Queue { front: Part::EMPTY, taken: 0, backlog: None, len: 0, accepted: 0, framing, line_end }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -162,7 +107,7 @@ impl Queue {
 
     /// Pieces that they are in, at the most.
     pub(super) fn parts(&self) -> usize {
-        self.rest.len() + 1
+        self.backlog.as_ref().map_or(0, |backlog| backlog.parts.len()) + 1
     }
 
     /// Frames of the application's that wait, whole or in part.
@@ -174,7 +119,7 @@ impl Queue {
     pub(super) fn oldest(&self) -> Option<Tick> {
         match &self.front {
             Part::Run { run, next, since } => Some(run.at(*next).max(*since)),
-            Part::Own(_) | Part::Shared(_) => self.marks.front().map(|mark| mark.queued_at),
+            Part::Own(_) | Part::Shared(_) => self.backlog.as_ref()?.account.oldest(),
         }
     }
 
@@ -220,23 +165,22 @@ impl Queue {
         self.mark(now, Kind::Event(None), self.len - before);
     }
 
-    /// Queues events that are encoded already, of these lengths, in one chunk: its beginning is sent with the first,
-    /// and its end with the last.
-    pub(super) fn push_batch(&mut self, now: Tick, lens: &[usize], events: &[u8]) {
-        let Some((last, others)) = lens.split_last() else { return };
-        let (framing, before) = (self.framing, self.len);
+    /// Queues the first `events` of a batch in one chunk.
+    pub(super) fn push_batch(&mut self, now: Tick, batch: &mut Batch, events: usize) {
+        let (framing, before, bytes) = (self.framing, self.len, batch.first(events));
+        let mut open = 0;
         self.append(|out| {
-            make_room(out, events.len() + envelope::MAX_LEN);
-            envelope::open(out, framing, None, events.len());
-            out.extend_from_slice(events);
+            make_room(out, bytes.len() + envelope::MAX_LEN);
+            let before = out.len();
+            envelope::open(out, framing, None, bytes.len());
+            open = out.len() - before;
+            out.extend_from_slice(bytes);
             out.extend_from_slice(envelope::end(framing));
         });
-        let end = envelope::end(framing).len();
-        let mut open = self.len - before - events.len() - end;
-        for len in others {
-            self.mark(now, Kind::Event(None), core::mem::take(&mut open) + len);
-        }
-        self.mark(now, Kind::Event(None), open + last + end);
+        let len = self.len - before;
+        self.accepted += events;
+        self.own(len).push_events(now, open, batch.lens(events), len);
+        batch.advance(events);
     }
 
     /// Queues what a topic has published, from the frame `next` of `run` on; `since` is when the stream began to
@@ -271,15 +215,15 @@ impl Queue {
 
     /// Takes back a keep-alive of which no byte is out yet. It is only ever queued alone.
     pub(super) fn drop_unbegun_keep_alive(&mut self) {
-        if self.begun == 0 && self.marks.front().is_some_and(|mark| mark.kind == Kind::KeepAlive) {
+        if self.backlog.as_ref().is_some_and(|backlog| backlog.account.begins_with_unbegun_keep_alive()) {
             self.clear();
         }
     }
 
     /// Lets the last part grow, or begins another one.
     fn append(&mut self, more: impl FnOnce(&mut Vec<u8>)) {
-        let last = self.rest.back_mut().unwrap_or(&mut self.front);
-        match last {
+        let last = self.backlog.as_mut().and_then(|backlog| backlog.parts.back_mut());
+        match last.unwrap_or(&mut self.front) {
             Part::Own(bytes) if bytes.len() < PART => {
                 let before = bytes.len();
                 more(bytes);
@@ -302,15 +246,21 @@ impl Queue {
             self.taken = part.begin();
             self.front = part;
         } else {
-            self.rest.push_back(part);
+            self.backlog.get_or_insert_default().parts.push_back(part);
         }
     }
 
     /// The last `len` bytes that were queued are an entry.
     fn mark(&mut self, queued_at: Tick, kind: Kind, len: usize) {
         self.accepted += usize::from(kind.is_accepted());
-        self.gone_through += len;
-        self.marks.push_back(Mark { len, kind, queued_at });
+        self.own(len).push(queued_at, kind, len);
+    }
+
+    /// The account, for an entry of `len` bytes.
+    fn own(&mut self, len: usize) -> &mut Account {
+        let backlog = self.backlog.get_or_insert_default();
+        backlog.gone_through += len;
+        &mut backlog.account
     }
 
     /// Moves on by `n` bytes, or by all that wait if that is less.
@@ -329,25 +279,18 @@ impl Queue {
                     if ended > *next {
                         taken.id = Some(run.id(ended - 1));
                         taken.counted += ended - *next;
-                        self.accepted -= ended - *next;
+                        taken.accepted += ended - *next;
                         *next = ended;
                     }
                 }
                 Part::Own(_) | Part::Shared(_) => {
-                    self.begun += step;
-                    while let Some(mark) = self.marks.front().filter(|mark| mark.len <= self.begun) {
-                        self.begun -= mark.len;
-                        if let Kind::Event(Some(id)) = mark.kind {
-                            taken.id = Some(id);
-                        }
-                        taken.counted += usize::from(mark.kind.is_counted());
-                        self.accepted -= usize::from(mark.kind.is_accepted());
-                        self.marks.pop_front();
+                    if let Some(backlog) = &mut self.backlog {
+                        backlog.account.advance(step, &mut taken);
                     }
                 }
             }
             if step == rest {
-                match self.rest.pop_front() {
+                match self.backlog.as_mut().and_then(|backlog| backlog.parts.pop_front()) {
                     Some(next) => {
                         self.taken = next.begin();
                         self.front = next;
@@ -356,18 +299,19 @@ impl Queue {
                 }
             }
         }
+        self.accepted -= taken.accepted;
         taken
     }
 
     /// All is taken. The memory goes back, for a stream may be idle for hours; but not in the middle of work: then it
     /// goes back behind the first few bytes that stand alone, such as a keep-alive.
     fn rest_empty(&mut self) {
-        match &mut self.front {
-            Part::Own(bytes) if self.gone_through > BUSY => {
+        match (&mut self.front, &mut self.backlog) {
+            (Part::Own(bytes), Some(backlog)) if backlog.gone_through > BUSY => {
                 bytes.clear();
-                (self.taken, self.gone_through) = (0, 0);
+                (self.taken, backlog.gone_through) = (0, 0);
             }
-            Part::Own(_) | Part::Shared(_) | Part::Run { .. } => self.clear(),
+            _ => (self.front, self.taken, self.backlog) = (Part::EMPTY, 0, None),
         }
     }
 
@@ -375,7 +319,9 @@ impl Queue {
     fn first_len(&self) -> usize {
         match &self.front {
             Part::Run { run, next, .. } => run.end(*next) - self.taken,
-            Part::Own(_) | Part::Shared(_) => self.marks.front().map_or(0, |mark| mark.len - self.begun),
+            Part::Own(_) | Part::Shared(_) => {
+                self.backlog.as_ref().map_or(0, |backlog| backlog.account.first_len())
+            }
         }
     }
 
@@ -429,9 +375,10 @@ impl<'a> Transmit<'a> {
     /// The bytes as slices, in order; none of them empty.
     pub fn pieces(self) -> impl Iterator<Item = &'a [u8]> {
         let front = &self.queue.front.as_bytes()[self.queue.taken..];
-        let rest = self.queue.rest.iter().map(|part| &part.as_bytes()[part.begin()..]);
+        let behind = self.queue.backlog.iter().flat_map(|backlog| &backlog.parts);
+        let behind = behind.map(|part| &part.as_bytes()[part.begin()..]);
         let mut left = self.len;
-        core::iter::once(front).chain(rest).map_while(move |piece| {
+        core::iter::once(front).chain(behind).map_while(move |piece| {
             let piece = &piece[..piece.len().min(left)];
             left -= piece.len();
             Some(piece).filter(|piece| !piece.is_empty())

@@ -17,37 +17,63 @@ proptest! {
     /// I1, I2, I8: as many are taken as one by one, in their order, and a close counts them alike.
     #[test]
     fn a_batch_is_what_its_events_are(
-        before in prop::collection::vec(0..40_usize, 0..4),
-        texts in prop::collection::vec("[a-z\n]{0,20}", 0..12),
-        (frames, bytes) in (1..10_usize, 1..200_usize),
-        takes in prop::collection::vec(0..60_usize, 0..6),
+        (frames, bytes) in (1..20_usize, 1..400_usize),
+        steps in prop::collection::vec(step(), 0..20),
     ) {
         let config = limits(frames, bytes);
         let mut one_by_one = open(Arc::clone(&config), Framing::Raw);
         let mut at_once = open(config, Framing::Raw);
-        for len in before {
-            let frame = Frame::message(&"x".repeat(len));
-            prop_assert_eq!(one_by_one.push(at(0), frame.clone()), at_once.push(at(0), frame));
-        }
-        let mut batch = batch_of(&texts);
-        let events = texts.iter().map(|text| one_by_one.push_event(at(1), Frame::builder().data(text)));
-        let accepted = events.take_while(Result::is_ok).count();
-        let expected = if accepted == 0 && !texts.is_empty() { Err(EventError::Full) } else { Ok(accepted) };
-        prop_assert_eq!(at_once.push_batch(at(1), &mut batch), expected);
-        prop_assert_eq!(batch.events(), texts.len() - accepted);
-        prop_assert_eq!(batch.bytes(), batch_of(&texts[accepted..]).bytes());
-        for n in takes {
+        let (mut texts, mut batch) = (Vec::new(), Batch::default());
+        for (step, now) in steps.into_iter().zip(1..) {
+            match step {
+                Do::Batch(more) => {
+                    for text in more {
+                        batch.push(Frame::builder().data(&text)).unwrap();
+                        texts.push(text);
+                    }
+                    let events = texts.iter().map(|text| one_by_one.push_event(at(now), Frame::builder().data(text)));
+                    let accepted = events.take_while(Result::is_ok).count();
+                    let expected = if accepted == 0 && !texts.is_empty() { Err(EventError::Full) } else { Ok(accepted) };
+                    prop_assert_eq!(at_once.push_batch(at(now), &mut batch), expected);
+                    texts.drain(..accepted);
+                }
+                Do::Frame(len) => {
+                    let frame = Frame::message(&"x".repeat(len));
+                    prop_assert_eq!(one_by_one.push(at(now), frame.clone()), at_once.push(at(now), frame));
+                }
+                Do::Take(n) => {
+                    for stream in [&mut one_by_one, &mut at_once] {
+                        stream.handle_wrote(at(now), n);
+                    }
+                }
+            }
+            prop_assert_eq!((batch.events(), batch.bytes()), (texts.len(), batch_of(&texts).bytes()));
             prop_assert_eq!((offered(&one_by_one), one_by_one.room()), (offered(&at_once), at_once.room()));
             prop_assert_eq!(one_by_one.deadline(), at_once.deadline());
-            for stream in [&mut one_by_one, &mut at_once] {
-                stream.handle_wrote(at(2), n);
-            }
         }
         for stream in [&mut one_by_one, &mut at_once] {
-            stream.handle_disconnect(at(3), Disconnect::Reset);
+            stream.handle_disconnect(at(30), Disconnect::Reset);
         }
         prop_assert_eq!(one_by_one.closed(), at_once.closed());
     }
+}
+
+#[derive(Clone, Debug)]
+enum Do {
+    /// Into the batch, and as much of it as there is room for into the stream.
+    Batch(Vec<String>),
+    /// A frame by itself, its data of that length.
+    Frame(usize),
+    /// The socket takes so many bytes.
+    Take(usize),
+}
+
+fn step() -> impl Strategy<Value = Do> {
+    prop_oneof![
+        prop::collection::vec("[a-z\n]{0,20}", 0..8).prop_map(Do::Batch),
+        (0..40_usize).prop_map(Do::Frame),
+        (0..80_usize).prop_map(Do::Take),
+    ]
 }
 
 #[test]
@@ -61,6 +87,23 @@ fn in_chunks_the_events_of_a_batch_share_one_and_each_counts_when_its_last_byte_
         stream.handle_wrote(at(0), taken);
         stream.handle_disconnect(at(0), Disconnect::Reset);
         assert_eq!(stream.closed().map(|close| close.undelivered), Some(undelivered), "{taken} taken");
+    }
+}
+
+#[test]
+fn each_event_of_several_batches_counts_when_its_last_byte_is_out() {
+    let mut stream = open(limits(10, 1000), Framing::Chunked);
+    stream.push_batch(at(0), &mut batch_of(&["a", "b"])).unwrap();
+    stream.push(at(0), Frame::message("c")).unwrap();
+    stream.push_batch(at(0), &mut batch_of(&["d", "e", "f"])).unwrap();
+    let expected =
+        "12\r\ndata: a\n\ndata: b\n\n\r\n9\r\ndata: c\n\n\r\n1b\r\ndata: d\n\ndata: e\n\ndata: f\n\n\r\n";
+    assert_eq!(offered(&stream), expected.as_bytes());
+    let ends = [13, 24, 38, 51, 60, expected.len()];
+    for taken in 1..=expected.len() {
+        stream.handle_wrote(at(0), 1);
+        let left = ends.iter().filter(|end| **end > taken).count();
+        assert_eq!(stream.room().frames, 10 - left, "{taken} taken");
     }
 }
 
