@@ -84,6 +84,23 @@ impl AsyncWrite for SmolIo {
     }
 }
 
+/// A connection that does not block: [`Async`] by itself would need one more call for that.
+#[cfg(target_os = "linux")]
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    use rustix::net::{SocketFlags, acceptfrom_with};
+
+    let (socket, peer) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    let peer = peer.and_then(|peer| peer.try_into().ok());
+    Ok((socket.into(), peer.ok_or(io::ErrorKind::NotConnected)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, peer) = listener.accept()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, peer))
+}
+
 impl Runtime for SmolRuntime {
     type Io = SmolIo;
     type Listener = Async<TcpListener>;
@@ -98,8 +115,8 @@ impl Runtime for SmolRuntime {
     }
 
     async fn accept(listener: &Self::Listener) -> io::Result<(Self::Io, SocketAddr)> {
-        let (io, peer) = listener.accept().await?;
-        Ok((SmolIo::new(io), peer))
+        let (io, peer) = listener.read_with(accept).await?;
+        Ok((SmolIo::new(Async::new_nonblocking(io)?), peer))
     }
 
     fn prepare(listener: &Self::Listener, give_up_after: Option<Duration>) -> io::Result<()> {
