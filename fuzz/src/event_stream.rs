@@ -53,7 +53,9 @@ pub fn event_stream(data: &[u8]) {
             25 => Op::Input { n: n * 16 },
             26 => Op::KeepAlive { on: amount % 2 == 0 },
             27 if amount < 64 => Op::Fault,
+            27 => Op::Batched { size: n },
             28 if amount < 32 => Op::Finish,
+            28 => Op::PushBatch,
             29 if amount < 16 => Op::Disconnected { how: Disconnect::Eof },
             30 => match amount {
                 0..=3 => Op::Disconnected { how: Disconnect::Reset },

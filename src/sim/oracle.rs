@@ -37,6 +37,8 @@ pub struct Oracle {
     begun: usize,
     /// Bytes of all that wait.
     held: usize,
+    /// What is in the application's batch.
+    batch: VecDeque<Vec<u8>>,
     accepted: usize,
     delivered: usize,
     last_delivered: Option<EventId>,
@@ -108,6 +110,7 @@ impl Oracle {
             waiting: VecDeque::new(),
             begun: 0,
             held: 0,
+            batch: VecDeque::new(),
             accepted: 0,
             delivered: 0,
             last_delivered: None,
@@ -192,6 +195,32 @@ impl Oracle {
         if accepted {
             self.accept(Kind::Event(id), frame);
         }
+    }
+
+    /// The application put an event into its batch, of which the stream learns nothing.
+    pub fn batched(&mut self, event: &[u8]) {
+        self.ops.push((self.now.as_micros(), Op::Batched { size: event.len() }));
+        self.batch.push_back(event.to_vec());
+    }
+
+    /// The batch was pushed; how many events were taken from it.
+    pub fn push_batch(&mut self, now: Tick, taken: usize) {
+        self.told(now, Op::PushBatch);
+        let frames = self.waiting.iter().filter(|one| one.kind.is_accepted()).count();
+        let mut bytes = self.held;
+        let fits = |(nth, event): &(usize, &Vec<u8>)| {
+            bytes += event.len();
+            let alone = frames + nth == 0;
+            frames + nth < self.config.max_frames() && (bytes <= self.config.max_bytes() || alone)
+        };
+        let fit = self.batch.iter().enumerate().take_while(fits).count();
+        let fit = if matches!(self.life, Life::Open) { fit } else { 0 };
+        if taken != fit {
+            let law = if taken > fit { Law::I8 } else { Law::I2 };
+            self.broke(law, format!("{taken} of a batch taken where {fit} fit, {frames} frames held"));
+        }
+        let events = self.batch.drain(..taken.min(self.batch.len())).collect();
+        self.accept_together(events);
     }
 
     /// A frame was queued that is known to fit: a part of the opening, or one that is said again.
@@ -443,6 +472,27 @@ impl Oracle {
         let bytes = self.envelope(kind, frame);
         self.expect(kind, bytes);
         // What takes the place of a keep-alive that nobody took has waited as long.
+        if let Some(since) = since {
+            self.pending_since = since;
+        }
+    }
+
+    /// Events that share a chunk: what opens it belongs to the first, and what ends it to the last.
+    fn accept_together(&mut self, mut events: Vec<Vec<u8>>) {
+        let len: usize = events.iter().map(Vec::len).sum();
+        if let (Framing::Chunked, Some(first)) = (self.framing, events.first_mut()) {
+            first.splice(..0, format!("{len:x}\r\n").into_bytes());
+        }
+        if let (Framing::Chunked, Some(last)) = (self.framing, events.last_mut()) {
+            last.extend(b"\r\n");
+        }
+        if events.is_empty() {
+            return;
+        }
+        self.faults = 0;
+        self.accepted += events.len();
+        let since = self.drop_unbegun_keep_alive();
+        events.into_iter().for_each(|event| self.expect(Kind::Event(None), event));
         if let Some(since) = since {
             self.pending_since = since;
         }

@@ -144,6 +144,13 @@ pub enum Op {
         /// Its id.
         id: Option<EventId>,
     },
+    /// The application puts an event into its batch, of which the stream learns nothing.
+    Batched {
+        /// Bytes of the event.
+        size: usize,
+    },
+    /// The stream takes from the batch what it has room for.
+    PushBatch,
     /// A frame is queued whatever room there is: said again, or of the opening.
     PushFree {
         /// Bytes of the frame.
@@ -271,6 +278,12 @@ impl Watched {
             Op::Push { size, id } | Op::PushFree { size, id } => {
                 let _ = self.push(now, id, frame_of(size));
             }
+            Op::Batched { size } => {
+                let _ = self.batch(Frame::builder().data(&data_of(size)));
+            }
+            Op::PushBatch => {
+                let _ = self.push_batch(now);
+            }
             Op::Opening { size } => {
                 let _ = self.push_opening(now, frame_of(size));
             }
@@ -325,10 +338,11 @@ impl Watched {
 
 /// A frame of so many bytes, or of the fewest that there are.
 fn frame_of(size: usize) -> Frame {
-    let empty = Frame::message("").as_bytes().len();
-    let data: String = core::iter::repeat_n('x', size.saturating_sub(empty)).collect();
-    let frame = Frame::message(&data);
-    // A value brings a space in front of it.
-    let excess = frame.as_bytes().len().saturating_sub(size).min(data.len());
-    if excess == 0 { frame } else { Frame::message(&data[excess..]) }
+    Frame::message(&data_of(size))
+}
+
+/// The data of such a frame.
+fn data_of(size: usize) -> String {
+    let bare = Frame::message("").as_bytes().len();
+    core::iter::repeat_n('x', size.saturating_sub(bare)).collect()
 }

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use super::{Oracle, Violation};
 use crate::{
-    Close, Cursor, Disconnect, EventId, EventStream, Frame, Framing, Journal, PushError, ReplayError, Step,
-    StreamConfig, Tick, Topic,
+    Batch, Close, Cursor, Disconnect, EventError, EventId, EventStream, FieldError, Frame, FrameBuilder,
+    Framing, Journal, PushError, ReplayError, Step, StreamConfig, Tick, Topic,
 };
 
 /// An [`EventStream`] with its [`Oracle`]: the same methods, and whatever the stream says is compared.
@@ -32,6 +32,7 @@ use crate::{
 pub struct Watched {
     stream: EventStream,
     oracle: Oracle,
+    batch: Batch,
 }
 
 impl Watched {
@@ -40,7 +41,7 @@ impl Watched {
     pub fn new(now: Tick, config: Arc<StreamConfig>, head: &[u8], framing: Framing) -> Watched {
         let oracle = Oracle::new(now, Arc::clone(&config), head, framing);
         let stream = EventStream::with_head(now, config, Box::from(head), framing);
-        let mut watched = Watched { stream, oracle };
+        let mut watched = Watched { stream, oracle, batch: Batch::default() };
         watched.check();
         watched
     }
@@ -62,7 +63,7 @@ impl Watched {
         let chunked = offer[..end].windows(7).any(|word| word == b"chunked");
         let framing = if chunked { Framing::Chunked } else { Framing::Raw };
         let oracle = Oracle::new(now, Arc::clone(stream.config()), &offer[..end], framing);
-        (Watched { stream, oracle }, offer[end..].to_vec())
+        (Watched { stream, oracle, batch: Batch::default() }, offer[end..].to_vec())
     }
 
     /// Lets another machine do something to the stream; besides, how many frames it has put into it.
@@ -122,6 +123,28 @@ impl Watched {
             None => self.stream.push(now, frame.clone()),
         };
         self.oracle.push(now, id, frame.as_bytes(), pushed.is_ok());
+        self.check();
+        pushed
+    }
+
+    /// Puts an event into the batch of the stream's application.
+    ///
+    /// # Errors
+    /// See [`Batch::push`].
+    pub fn batch(&mut self, event: FrameBuilder<'_>) -> Result<(), FieldError> {
+        let before = self.batch.events();
+        self.batch.push(event)?;
+        self.oracle.batched(self.batch.event(before));
+        Ok(())
+    }
+
+    /// See [`EventStream::push_batch`].
+    ///
+    /// # Errors
+    /// [`EventError`].
+    pub fn push_batch(&mut self, now: Tick) -> Result<usize, EventError> {
+        let pushed = self.stream.push_batch(now, &mut self.batch);
+        self.oracle.push_batch(now, pushed.unwrap_or(0));
         self.check();
         pushed
     }
