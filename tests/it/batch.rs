@@ -92,18 +92,24 @@ fn in_chunks_the_events_of_a_batch_share_one_and_each_counts_when_its_last_byte_
 
 #[test]
 fn each_event_of_several_batches_counts_when_its_last_byte_is_out() {
-    let mut stream = open(limits(10, 1000), Framing::Chunked);
-    stream.push_batch(at(0), &mut batch_of(&["a", "b"])).unwrap();
-    stream.push(at(0), Frame::message("c")).unwrap();
-    stream.push_batch(at(0), &mut batch_of(&["d", "e", "f"])).unwrap();
-    let expected =
-        "12\r\ndata: a\n\ndata: b\n\n\r\n9\r\ndata: c\n\n\r\n1b\r\ndata: d\n\ndata: e\n\ndata: f\n\n\r\n";
-    assert_eq!(offered(&stream), expected.as_bytes());
-    let ends = [13, 24, 38, 51, 60, expected.len()];
-    for taken in 1..=expected.len() {
-        stream.handle_wrote(at(0), 1);
-        let left = ends.iter().filter(|end| **end > taken).count();
-        assert_eq!(stream.room().frames, 10 - left, "{taken} taken");
+    let first = "13\r\ndata: a\n\ndata: bb\n\n\r\n9\r\ndata: c\n\n\r\n";
+    let second = "20\r\ndata: ddd\n\ndata: e\n\ndata: ffff\n\n\r\n";
+    let ends = [13, 25, first.len(), 54, 63, first.len() + second.len()];
+    for step in [1, 7, 26, first.len(), 60] {
+        let mut stream = open(limits(10, 1000), Framing::Chunked);
+        stream.push_batch(at(0), &mut batch_of(&["a", "bb"])).unwrap();
+        stream.push(at(0), Frame::message("c")).unwrap();
+        stream.push_batch(at(0), &mut batch_of(&["ddd", "e", "ffff"])).unwrap();
+        assert_eq!(offered(&stream), [first, second].concat().as_bytes());
+        let mut taken = 0;
+        while let left @ 1.. = offered(&stream).len() {
+            // The first batch as the step has it, what follows byte by byte.
+            let n = if taken < first.len() { step.min(left) } else { 1 };
+            stream.handle_wrote(at(0), n);
+            taken += n;
+            let waiting = ends.iter().filter(|end| **end > taken).count();
+            assert_eq!(stream.room().frames, 10 - waiting, "{taken} taken");
+        }
     }
 }
 
@@ -151,17 +157,22 @@ fn a_keep_alive_that_nobody_took_gives_way_to_a_batch_and_its_stall_clock_goes_o
 fn s24_the_guard_that_counts_every_frame_counts_every_event_of_a_batch() {
     let guard = SpinGuard::EveryFrame {
         gap: Duration::from_millis(10),
-        in_a_row: NonZeroU32::new(3).unwrap(),
+        in_a_row: NonZeroU32::new(4).unwrap(),
         window: None,
     };
     let config = StreamConfig::builder().spin_guard(guard).build().unwrap();
     let mut stream = open(Arc::new(config), Framing::Chunked);
+    stream.push(at(1), Frame::message("alone")).unwrap();
     stream.push_batch(at(1), &mut batch_of(&["a", "b", "c", "d", "e"])).unwrap();
-    for _ in 0..4 {
-        let one = offered(&stream).len();
-        stream.handle_wrote(at(1), one);
+    for event in
+        ["d\r\ndata: alone\n\n\r\n", "2d\r\ndata: a\n\n", "data: b\n\n", "data: c\n\n", "data: d\n\n"]
+    {
+        assert_eq!(offered(&stream), event.as_bytes());
+        stream.handle_wrote(at(1), 1);
+        assert_eq!(offered(&stream), &event.as_bytes()[1..]);
+        stream.handle_wrote(at(1), event.len() - 1);
     }
-    assert_eq!(stream.closed().map(|close| close.reason), Some(CloseReason::RapidFrames { frames: 3 }));
+    assert_eq!(stream.closed().map(|close| close.reason), Some(CloseReason::RapidFrames { frames: 4 }));
 }
 
 // ---- helpers ----
