@@ -91,7 +91,7 @@ impl Batch {
         self.bytes.get(self.end(event)..self.end(event + 1)).unwrap_or_default()
     }
 
-    /// How long each of them is, in bytes.
+    /// How long each of the first `events` is, in bytes.
     pub(crate) fn lens(&self, events: usize) -> impl ExactSizeIterator<Item = usize> {
         let (mut begin, ends) = (self.end(0), &self.ends[self.taken..self.taken + events]);
         ends.iter().map(move |end| end - mem::replace(&mut begin, *end))

@@ -27,8 +27,8 @@ const BUSY: usize = 4 * 1024;
 pub enum Framing {
     /// As they are: the end of the connection is the end of the response (HTTP/1.0, or under another server).
     Raw,
-    /// Each frame in a chunk of its own, or those of a [`Batch`] in one, and a last chunk at the end, so
-    /// that a cut stream can be told from a finished one.
+    /// Each frame in a chunk of its own, or those of a [`Batch`] in one, and a last chunk at the end, so that a cut
+    /// stream can be told from a finished one.
     Chunked,
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Queue {
 struct Backlog {
     parts: VecDeque<Part>,
     account: Account,
-    /// Bytes of such entries that were queued since the queue was empty.
+    /// Bytes of the stream's own entries that were queued since the queue was empty.
     gone_through: usize,
 }
 
@@ -315,7 +315,7 @@ impl Queue {
         }
     }
 
-    /// Bytes up to the end of the first entry.
+    /// Bytes up to the end of the first frame.
     fn first_len(&self) -> usize {
         match &self.front {
             Part::Run { run, next, .. } => run.end(*next) - self.taken,
